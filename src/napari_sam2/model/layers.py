@@ -1,0 +1,78 @@
+"""Small layers that several parts of the network share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer normalisation over the channels of a (B, C, H, W) map."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__(channels, eps=eps)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name
+        """Normalise each pixel's channels; (B, C, H, W) to the same."""
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # (B, C, H, W)
+
+
+class MLP(nn.Module):
+    """Linear layers with one activation between them.
+
+    Parameters
+    ----------
+    dim_in, dim_hidden, dim_out : int
+        Channels before, between and after.
+    num_layers : int
+        Number of linear layers.
+    activation : callable
+        Applied after every layer but the last.
+    """
+
+    def __init__(
+        self,
+        dim_in: int,
+        dim_hidden: int,
+        dim_out: int,
+        num_layers: int,
+        activation: Callable[[Tensor], Tensor] = F.relu,
+    ) -> None:
+        super().__init__()
+        widths = [dim_in, *[dim_hidden] * (num_layers - 1), dim_out]
+        pairs = zip(widths[:-1], widths[1:], strict=True)
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairs)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., dim_in) to (..., dim_out)."""
+        for layer in self.layers[:-1]:
+            x = self.activation(layer(x))
+        result: Tensor = self.layers[-1](x)
+        return result
+
+
+def chain_pointwise(first: nn.Conv2d, second: nn.Conv2d, x: Tensor) -> Tensor:
+    """Apply two 1x1 convolutions as one.
+
+    Two pointwise linear maps with nothing between them are one linear map. The product of the
+    weights costs a few thousand multiplications, the intermediate map would cost millions.
+
+    Parameters
+    ----------
+    first, second : Conv2d
+        1x1 convolutions, applied in this order.
+    x : Tensor, (B, C, H, W)
+
+    Returns
+    -------
+    Tensor, (B, C', H, W)
+    """
+    outer = second.weight[:, :, 0, 0]  # (C', C1)
+    weight = outer @ first.weight[:, :, 0, 0]  # (C', C)
+    bias = None
+    if first.bias is not None and second.bias is not None:
+        bias = outer @ first.bias + second.bias  # (C',)
+    return F.conv2d(x, weight[:, :, None, None], bias)
