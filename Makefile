@@ -1,0 +1,56 @@
+# Everything from a fresh clone on Linux: Python 3.11 to 3.13, pip, make and git are enough.
+#
+#   make demo                 track the cells of a synthetic movie, or of MOVIE=path
+#   make test                 the tests, in a virtual display
+#   make lint                 ruff, mypy, import-linter, npe2
+#
+# pip takes a CPU build of PyTorch where an index that it knows offers one (a version with the
+# suffix +cpu counts as newer than the same one without); PIP_EXTRA_INDEX_URL names more indexes.
+
+SHELL := /bin/bash
+VENV ?= .venv
+OUT ?= out/demo
+MOVIE ?=
+PYTEST_ARGS ?=
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.napari-sam2-installed
+
+.PHONY: help setup system demo test lint clean
+
+help:
+	@sed -n '3,5s/^# *//p' Makefile
+
+setup: $(STAMP)
+
+# A Python without ensurepip (Debian keeps it apart) gets pip from the pip outside.
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 found: set PYTHON=path/to/python"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+		rm -rf $(VENV) && $(PYTHON) -m venv --without-pip $(VENV) && \
+		$(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,test]'
+	touch $@
+
+# Libraries of the operating system that Qt and the virtual display need.
+system:
+	.ci/system-packages
+
+demo: setup
+	@if [ -n "$$DISPLAY" ]; then .ci/system-packages || true; fi
+	$(BIN)/napari-sam2 demo $(if $(MOVIE),"$(MOVIE)") --out "$(OUT)" --overwrite
+
+test: setup system
+	xvfb-run -a -s "-screen 0 1920x1080x24" $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/npe2 validate src/napari_sam2/napari.yaml
+
+clean:
+	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
