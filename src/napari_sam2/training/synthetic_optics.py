@@ -1,0 +1,225 @@
+"""How synthetic cells look: fluorescence, phase contrast, membranes, background and camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_sam2.training.synthetic_shapes import Body, FloatArray, Patch, patch_of
+
+Kind = Literal["nuclei", "whole", "rods", "phase", "tissue"]
+KINDS: tuple[Kind, ...] = ("nuclei", "whole", "rods", "phase", "tissue")
+
+#: Below this focus a cell is no longer annotated: a person would not see it.
+VISIBLE_FOCUS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """Microscope and camera of one movie.
+
+    ``psf`` is the standard deviation of the point spread in pixels; ``photons`` the count at
+    intensity 1; ``read_noise`` and ``background`` are shares of intensity 1; ``bleaching`` is lost
+    per frame; ``texture`` the contrast inside cells; ``unevenness`` of the light; ``debris`` is
+    the number of unlabelled specks; ``clutter`` the strength of unlabelled cloudy background.
+    """
+
+    psf: float = 1.0
+    photons: float = 300.0
+    read_noise: float = 0.02
+    background: float = 0.1
+    unevenness: float = 0.2
+    bleaching: float = 0.0
+    texture: float = 0.3
+    grain: float = 3.0
+    edge: float = 1.0
+    dim_border: float = 0.3
+    transparent: bool = True
+    halo: float = 0.5
+    debris: int = 0
+    clutter: float = 0.0
+    drift: tuple[float, float] = (0.0, 0.0)
+    jitter: float = 0.0
+    flicker: float = 0.0
+
+
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float) -> FloatArray:
+    """A tileable random field of mean 0 and standard deviation 1; ``sigma`` in pixels."""
+    coarse = max(1, int(sigma / 3))
+    small = (max(shape[0] // coarse, 4), max(shape[1] // coarse, 4))
+    noise = rng.standard_normal(small, dtype=np.float32)
+    noise = ndimage.gaussian_filter(noise, sigma / coarse, mode="wrap")
+    if coarse > 1:
+        zoom = (shape[0] / small[0], shape[1] / small[1])
+        noise = ndimage.zoom(noise, zoom, order=1, mode="grid-wrap", grid_mode=True)
+    noise -= noise.mean()
+    return np.asarray(noise / max(float(noise.std()), 1e-6), np.float32)
+
+
+def texture_tile(rng: np.random.Generator, grain: float) -> FloatArray:
+    """A 256 x 256 tileable texture with coarse and fine grain, mean 0, deviation about 1."""
+    fine = smooth_noise(rng, (256, 256), grain)
+    coarse = smooth_noise(rng, (256, 256), 3 * grain)
+    spots = np.maximum(smooth_noise(rng, (256, 256), 1.5 * grain) - 1.3, 0)
+    share = rng.dirichlet((2, 2, 1))
+    return np.asarray(1.6 * (share[0] * fine + share[1] * coarse - 3 * share[2] * spots), np.float32)
+
+
+class Painter:
+    """Draws the bodies of a frame into an image and a label map."""
+
+    def __init__(
+        self, rng: np.random.Generator, shape: tuple[int, int], kind: Kind, optics: Optics
+    ) -> None:
+        self._rng = rng
+        self._shape = shape
+        self._kind = kind
+        self._optics = optics
+        self._texture = texture_tile(rng, optics.grain)
+        self._light = self._make_light()
+        self._clutter = optics.clutter * np.maximum(smooth_noise(rng, shape, 0.12 * shape[0]), 0)
+        self._specks = rng.uniform(0, 1, (optics.debris, 4))
+
+    def frame(self, bodies: Sequence[Body], index: int) -> tuple[FloatArray, NDArray[np.uint16]]:
+        """Intensities (float32, about 0..1) and labels (uint16) of one frame, both (Y, X)."""
+        optics = self._optics
+        signal = np.zeros(self._shape, np.float32)
+        labels = np.zeros(self._shape, np.uint16)
+        if self._kind == "tissue":
+            self._paint_tissue(bodies, signal, labels)
+        else:
+            for body in bodies:
+                self._paint(body, signal, labels)
+        signal += self._clutter
+        self._paint_specks(signal)
+        signal *= np.float32(np.exp(-optics.bleaching * index))
+        return self._camera(signal), labels
+
+    # ------------------------------------------------------------------ cells
+
+    def _paint(self, body: Body, signal: FloatArray, labels: NDArray[np.uint16]) -> None:
+        optics = self._optics
+        halo = 0.45 * body.radius if self._kind == "phase" else 4 * optics.edge
+        patch = patch_of(body, self._shape, halo + 2, rod=self._kind == "rods")
+        if patch is None:
+            return
+        blur = optics.edge * (1 + 5 * (1 - body.focus))
+        cover = 1 / (1 + np.exp(np.clip(-patch.level / np.float32(blur), -30, 30)))
+        inside = self._inside(body, patch)
+        view = signal[patch.window]
+        if self._kind == "phase":
+            self._blend_phase(body, patch, inside, cover, view)
+        elif optics.transparent:
+            view += cover * inside
+        else:
+            view *= 1 - 0.85 * cover
+            view += cover * inside
+        if body.focus > VISIBLE_FOCUS:
+            labels[patch.window][patch.level > 0] = body.label
+
+    def _tile(self, body: Body, patch: Patch) -> FloatArray:
+        row = (patch.v.astype(np.intp) + body.texture[0]) & 255
+        column = (patch.u.astype(np.intp) + body.texture[1]) & 255
+        return np.asarray(self._texture[row, column], np.float32)
+
+    def _inside(self, body: Body, patch: Patch) -> FloatArray:
+        optics = self._optics
+        contrast = optics.texture * (1 - 0.6 * body.condensed)
+        inside = np.maximum(1 + np.float32(contrast) * self._tile(body, patch), 0.1)
+        depth = np.clip(patch.level / np.float32(body.radius), 0, 1)
+        if self._kind == "whole":
+            inside *= optics.dim_border + (1 - optics.dim_border) * np.sqrt(depth)
+        elif self._kind == "nuclei":
+            # A nucleus is a lens: a little brighter where it is thicker.
+            inside *= 0.75 + 0.4 * np.sqrt(depth)
+        gain = body.brightness * (1 + 0.6 * body.condensed) * (0.15 + 0.85 * body.focus)
+        return np.asarray(np.float32(gain) * inside, np.float32)
+
+    def _blend_phase(
+        self, body: Body, patch: Patch, inside: FloatArray, cover: FloatArray, view: FloatArray
+    ) -> None:
+        optics = self._optics
+        width = np.float32(max(0.16 * body.radius, 1.5))
+        rim = np.exp(-(((patch.level + 0.7 * width) / width) ** 2))
+        tone = 0.75 * body.condensed - (1 - body.condensed) * (0.35 + 0.3 * (inside - 1))
+        view *= 1 - cover
+        view += cover * np.float32(body.focus) * tone
+        view += np.float32(optics.halo * body.focus * (1 + body.condensed)) * rim
+
+    def _paint_tissue(
+        self, bodies: Sequence[Body], signal: FloatArray, labels: NDArray[np.uint16]
+    ) -> None:
+        best = np.full(self._shape, np.inf, np.float32)
+        second = np.full(self._shape, np.inf, np.float32)
+        for body in bodies:
+            grown = body.copy()
+            grown.radius = 1.7 * body.radius
+            patch = patch_of(grown, self._shape, 2, rod=False)
+            if patch is None:
+                continue
+            far = np.where(patch.level > 0, np.float32(grown.radius) - patch.level, np.inf)
+            far = far / np.float32(grown.radius)
+            first, next_best, label = best[patch.window], second[patch.window], labels[patch.window]
+            closer = far < first
+            next_best[...] = np.where(closer, first, np.minimum(next_best, far))
+            label[closer] = body.label
+            first[closer] = far[closer]
+            glow = 0.12 * self._inside(body, patch)
+            view = signal[patch.window]
+            view[closer] = glow[closer]
+        self._outline(bodies, np.minimum(second, 1.0) - best, signal, labels)
+
+    def _outline(
+        self,
+        bodies: Sequence[Body],
+        gap: FloatArray,
+        signal: FloatArray,
+        labels: NDArray[np.uint16],
+    ) -> None:
+        # gap is 0 on the border between cells and grows by about 1 over a radius.
+        width = np.float32((1.0 + self._optics.edge) / max(np.mean([b.radius for b in bodies]), 4))
+        inside = labels > 0
+        ridge = np.exp(-((gap / width) ** 2), where=inside, out=np.zeros_like(signal))
+        patchy = 1 + 0.35 * np.resize(self._texture, signal.shape)
+        signal += 0.9 * ridge * np.maximum(patchy, 0.1)
+        for body in bodies:
+            if body.condensed > 0:
+                nucleus = body.copy()
+                nucleus.radius *= 0.5
+                patch = patch_of(nucleus, self._shape, 2, rod=False)
+                if patch is not None:
+                    signal[patch.window] += np.float32(0.3 * body.condensed) * (patch.level > 0)
+
+    # ------------------------------------------------------------- background
+
+    def _make_light(self) -> FloatArray:
+        rng, (height, width) = self._rng, self._shape
+        y = np.linspace(-1, 1, height, dtype=np.float32)[:, None] - rng.uniform(-1, 1)
+        x = np.linspace(-1, 1, width, dtype=np.float32)[None, :] - rng.uniform(-1, 1)
+        fall = np.minimum((y * y + x * x) / 2, 1.5)
+        return np.asarray(1 - np.float32(self._optics.unevenness) * fall, np.float32)
+
+    def _paint_specks(self, signal: FloatArray) -> None:
+        height, width = self._shape
+        for y, x, size, strength in self._specks:
+            speck = Body(0, y * height, x * width, 0.8 + 2.5 * size)
+            patch = patch_of(speck, self._shape, 3, rod=False)
+            if patch is not None:
+                soft = 1 / (1 + np.exp(np.clip(-2 * patch.level, -30, 30)))
+                signal[patch.window] += np.float32(0.2 + strength) * soft
+
+    def _camera(self, signal: FloatArray) -> FloatArray:
+        optics, rng = self._optics, self._rng
+        if optics.psf > 0.3:
+            signal = ndimage.gaussian_filter(signal, optics.psf, truncate=3)
+        base = 0.6 if self._kind == "phase" else optics.background
+        seen = (signal * (0.35 if self._kind == "phase" else 1.0) + base) * self._light
+        seen *= np.float32(np.exp(rng.normal(0, optics.flicker)))
+        shot = np.sqrt(np.maximum(seen, 0) / optics.photons + optics.read_noise**2)
+        seen += shot * rng.standard_normal(seen.shape, dtype=np.float32)
+        return np.asarray(seen, np.float32)
