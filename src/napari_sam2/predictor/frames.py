@@ -1,0 +1,411 @@
+"""Where frames come from: lazy sources, one intensity mapping for the movie, reading ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ArrayFrames", "FrameSource", "IntensityMapping", "Prefetcher"]
+
+MAX_CHANNELS = 16
+"""More than this in a last axis is a picture's width, not its channels."""
+
+_SAMPLES_PER_FRAME = 1 << 16
+
+
+@runtime_checkable
+class FrameSource(Protocol):
+    """What the engine asks of a movie: frames of one size, read when they are needed."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height, width: ``(T, H, W)``."""
+        ...
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of a frame; 1 for frames of shape (H, W)."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, t: int) -> NDArray[Any]:
+        """Return frame ``t``, (H, W) or (H, W, C), with its raw values."""
+        ...
+
+
+class ArrayFrames:
+    """The frames of an array: numpy, dask, zarr, or whatever has a shape, a dtype and indexing.
+
+    Nothing is computed or copied but the frame that is asked for.
+
+    Parameters
+    ----------
+    array : array-like
+        (T, Y, X), (T, Y, X, C) or one picture (Y, X) or (Y, X, C); bool, integer or float.
+    axes : str, optional
+        The order of the axes when it is another one, such as ``"TCYX"``. T (or Z: a stack is a
+        movie), Y, X and C (or S); any other axis has to have length 1.
+
+    Raises
+    ------
+    ValueError
+        If the array is empty, of another number type, or its axes make no movie.
+    """
+
+    def __init__(self, array: Any, axes: str | None = None) -> None:
+        if not all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__")):
+            array = np.asarray(array)
+        _check_numbers(array.dtype)
+        sizes = tuple(int(size) for size in array.shape)
+        self._array = array
+        self._axes = _guess_axes(sizes) if axes is None else _read_axes(axes, sizes)
+        length = dict(zip(self._axes, sizes, strict=True))
+        self._shape = length.get("T", 1), length["Y"], length["X"]
+        self._num_channels = length.get("C", 1)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height, width: ``(T, H, W)``."""
+        return self._shape
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of a frame; 1 for frames of shape (H, W)."""
+        return self._num_channels
+
+    def __len__(self) -> int:
+        return self._shape[0]
+
+    def read(self, t: int) -> NDArray[Any]:
+        """Return frame ``t`` with its raw values; it may share memory with the array.
+
+        Parameters
+        ----------
+        t : int
+            0 to ``len(self) - 1``.
+
+        Returns
+        -------
+        ndarray, (H, W) or (H, W, C)
+
+        Raises
+        ------
+        ValueError
+            If the movie has no such frame.
+        """
+        if not 0 <= t < len(self):
+            raise ValueError(f"frame {t} is outside the movie: it has frames 0 to {len(self) - 1}")
+        place: dict[str, int | slice] = {"T": t, "?": 0}
+        index = tuple(place.get(axis, slice(None)) for axis in self._axes)
+        frame = np.asarray(self._array[index])
+        kept = [axis for axis in self._axes if axis in "YXC"]
+        return frame.transpose([kept.index(axis) for axis in "YXC" if axis in kept])
+
+
+@dataclass(frozen=True, slots=True)
+class IntensityMapping:
+    """One way from raw values to red, green and blue in 0..1, the same for the whole movie.
+
+    Parameters
+    ----------
+    low, high : tuple of float
+        For each raw channel the value that becomes 0 and the one that becomes 1; values outside are
+        clipped. Where they are equal, as in a constant movie, everything becomes 0.
+    channels : tuple of int
+        The raw channels that are shown as red, green and blue.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    channels: tuple[int, int, int] = (0, 0, 0)
+
+    def __post_init__(self) -> None:
+        limits = np.array([self.low, self.high], dtype=np.float64)
+        if limits.ndim != 2 or limits.shape[1] == 0:
+            raise ValueError(f"each channel needs a low and a high limit: {self.low}, {self.high}")
+        if not np.isfinite(limits).all() or (limits[1] < limits[0]).any():
+            raise ValueError(
+                f"intensity limits have to be finite and low <= high, not {self.low} to {self.high}"
+            )
+        if len(self.channels) != 3 or not all(0 <= c < len(self.low) for c in self.channels):
+            raise ValueError(
+                f"channels {self.channels} have to be three numbers from 0 to {len(self.low) - 1}"
+            )
+
+    @classmethod
+    def from_limits(
+        cls,
+        low: float,
+        high: float,
+        num_channels: int = 1,
+        channels: tuple[int, int, int] | None = None,
+    ) -> IntensityMapping:
+        """Return the mapping with the same limits for every channel, such as a layer's contrast."""
+        shown = _default_channels(num_channels) if channels is None else channels
+        return cls((float(low),) * num_channels, (float(high),) * num_channels, shown)
+
+    @classmethod
+    def from_percentiles(
+        cls,
+        source: FrameSource,
+        low: float = 0.5,
+        high: float = 99.8,
+        max_frames: int = 16,
+        channels: tuple[int, int, int] | None = None,
+    ) -> IntensityMapping:
+        """Return the mapping from percentiles of frames spread evenly over the movie.
+
+        Parameters
+        ----------
+        source : FrameSource
+            The movie; at most ``max_frames`` of it are read.
+        low, high : float
+            Percentiles, 0 to 100, of the finite values.
+        max_frames : int
+            How many frames to look at, first and last among them.
+        channels : tuple of int, optional
+            The channels shown as red, green and blue; by default the first three, and one or two
+            are repeated.
+
+        Notes
+        -----
+        Three or four channels of 8 bits are a colour picture: they share one range, which keeps
+        its hues. Where the percentiles coincide, as with few small bright objects on a flat
+        background, the smallest and the largest value are taken.
+        """
+        if not 0 <= low < high <= 100 or max_frames < 1:
+            raise ValueError(
+                f"percentiles have to be 0 <= low < high <= 100 of at least one frame, "
+                f"not {low} and {high} of {max_frames}"
+            )
+        frames = np.unique(np.linspace(0, len(source) - 1, max_frames).round().astype(int))
+        samples, is_colour = [], False
+        for t in frames:
+            frame = source.read(int(t))
+            is_colour = frame.dtype == np.uint8 and source.num_channels in (3, 4)
+            samples.append(_thin(frame.reshape(*frame.shape[:2], -1)))
+        values = np.concatenate(samples)  # (N, C)
+        if is_colour:
+            values = np.broadcast_to(values[:, :3].reshape(-1, 1), (values[:, :3].size, 1))
+        limits = [_limits(channel, low, high) for channel in values.T]
+        limits = limits * (source.num_channels if is_colour else 1)
+        shown = _default_channels(source.num_channels) if channels is None else channels
+        return cls(tuple(a for a, _ in limits), tuple(b for _, b in limits), shown)
+
+    def apply(self, frame: NDArray[Any]) -> NDArray[np.float32]:
+        """Return a frame, or any window of one, as red, green and blue.
+
+        Parameters
+        ----------
+        frame : ndarray, (H, W) or (H, W, C)
+            Raw values. What is not a number becomes 0, infinities become 0 and 1.
+
+        Returns
+        -------
+        ndarray, (H, W, 3) float32
+            In 0..1. Where all three are the same channel they share their memory and are read-only.
+        """
+        planes = frame if frame.ndim == 3 else frame[..., None]
+        if planes.ndim != 3 or planes.shape[-1] != len(self.low):
+            raise ValueError(
+                f"this mapping is for frames of {len(self.low)} channels, not of shape "
+                f"{frame.shape}: make a mapping for this movie"
+            )
+        shown = {c: self._scale(planes[..., c], c) for c in set(self.channels)}
+        if len(shown) == 1:
+            grey = shown[self.channels[0]]
+            return np.broadcast_to(grey[..., None], (*grey.shape, 3))
+        return np.stack([shown[c] for c in self.channels], axis=-1)
+
+    def _scale(self, plane: NDArray[Any], channel: int) -> NDArray[np.float32]:
+        low, high = self.low[channel], self.high[channel]
+        if high <= low:
+            return np.zeros(plane.shape, np.float32)
+        # Large integers and doubles lose their small differences in single precision.
+        values: NDArray[Any] = plane.astype(np.promote_types(plane.dtype, np.float32))
+        values -= low
+        values /= high - low
+        if plane.dtype.kind == "f":
+            np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
+        return np.clip(values, 0, 1, out=values).astype(np.float32, copy=False)
+
+
+class Prefetcher:
+    """Reads the frames that come next on a thread of its own, while the network is busy.
+
+    It is a `FrameSource` itself. The source is only ever read on that one thread, so it need not
+    be safe for several.
+
+    Parameters
+    ----------
+    source : FrameSource
+        Where the frames are.
+    ahead : int
+        How many frames to hold beyond the one that was asked for.
+
+    Examples
+    --------
+    >>> movie = ArrayFrames(np.zeros((5, 8, 8), np.uint8))
+    >>> with Prefetcher(movie) as frames:
+    ...     frames.plan(range(4, -1, -1))
+    ...     backwards = [frames.read(t) for t in range(4, -1, -1)]
+    """
+
+    def __init__(self, source: FrameSource, ahead: int = 2) -> None:
+        if ahead < 0:
+            raise ValueError(f"cannot read {ahead} frames ahead: give 0 or more")
+        self._source = source
+        self._ahead = ahead
+        self._order: dict[int, tuple[int, ...]] = {}
+        self._waiting: dict[int, Future[NDArray[Any]]] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="napari-sam2-frames")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height, width: ``(T, H, W)``."""
+        return self._source.shape
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of a frame."""
+        return self._source.num_channels
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def plan(self, order: Sequence[int]) -> None:
+        """Say in which order frames will be read from now on; frames may be left out later."""
+        order = list(order)
+        self._order = {t: tuple(order[i + 1 : i + 1 + self._ahead]) for i, t in enumerate(order)}
+        self._forget(set(order[: self._ahead]))
+        for t in order[: self._ahead]:
+            self._start(t)
+
+    def read(self, t: int) -> NDArray[Any]:
+        """Return frame ``t``, and start on those that the plan has after it."""
+        frame = self._start(t)
+        if t in self._order:
+            coming = self._order[t]
+            for later in coming:
+                self._start(later)
+            self._forget({t, *coming})
+        del self._waiting[t]
+        return frame.result()
+
+    def close(self) -> None:
+        """Forget what was read ahead and end the thread."""
+        self._forget(set())
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> Prefetcher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start(self, t: int) -> Future[NDArray[Any]]:
+        if t not in self._waiting:
+            self._waiting[t] = self._thread.submit(self._source.read, t)
+        return self._waiting[t]
+
+    def _forget(self, keep: set[int]) -> None:
+        for t in [t for t in self._waiting if t not in keep]:
+            self._waiting.pop(t).cancel()
+
+
+def _check_numbers(dtype: Any) -> None:
+    kind = getattr(dtype, "kind", None)
+    if kind not in ("b", "i", "u", "f"):
+        raise ValueError(
+            f"cannot show a movie of type {dtype}: convert it to integers or floats first, "
+            "for example by array.astype('float32')"
+        )
+
+
+def _guess_axes(sizes: tuple[int, ...]) -> str:
+    """Return the axes of an array whose order was not given."""
+    _check_sizes(sizes)
+    if len(sizes) == 2:
+        return "YX"
+    if len(sizes) == 3:
+        return "YXC" if sizes[-1] in (3, 4) and min(sizes[:2]) > 4 else "TYX"
+    if len(sizes) == 4 and sizes[-1] <= MAX_CHANNELS:
+        return "TYXC"
+    if len(sizes) == 4:
+        raise ValueError(
+            f"the last axis of an array of shape {sizes} would be {sizes[-1]} channels: say which "
+            "axis is which, for example axes='TCYX', or choose one channel or one plane"
+        )
+    raise ValueError(
+        f"an array of shape {sizes} has {len(sizes)} axes: a movie has (T, Y, X) or (T, Y, X, C); "
+        "choose one position, plane or channel first, or name the axes, for example axes='TCYX'"
+    )
+
+
+def _read_axes(axes: str, sizes: tuple[int, ...]) -> str:
+    """Return given axes with T for time or depth, C for channels and ? for what has length 1."""
+    _check_sizes(sizes)
+    named = axes.upper()
+    if len(named) != len(sizes) or len(set(named)) != len(named) or not set("YX") <= set(named):
+        raise ValueError(
+            f"axes {axes!r} do not describe an array of shape {sizes}: give one different letter "
+            "an axis, Y and X among them, for example 'TYX' or 'TCYX'"
+        )
+    letters = list(named)
+    for meaning, others in (("T", "TZ"), ("C", "CS")):
+        # The longer one of two rivals; the other has to have length 1.
+        rivals = [i for i, letter in enumerate(letters) if letter in others]
+        rivals.sort(key=lambda i: (sizes[i], letters[i] == meaning))
+        for i in rivals:
+            letters[i] = "?"
+        if rivals:
+            letters[rivals[-1]] = meaning
+    for i, letter in enumerate(letters):
+        if letter not in "TYXC":
+            if sizes[i] != 1:
+                raise ValueError(
+                    f"axis {named[i]} of {axes!r} has length {sizes[i]} and a movie has only time, "
+                    "height, width and channels: choose one plane of it first"
+                )
+            letters[i] = "?"
+    return "".join(letters)
+
+
+def _check_sizes(sizes: tuple[int, ...]) -> None:
+    if len(sizes) < 2:
+        raise ValueError(f"an array of shape {sizes} holds no pictures: a movie has (T, Y, X)")
+    if 0 in sizes:
+        raise ValueError(f"the movie is empty: its shape is {sizes}")
+
+
+def _default_channels(num_channels: int) -> tuple[int, int, int]:
+    return 0, min(1, num_channels - 1), min(2, num_channels - 1)
+
+
+def _thin(frame: NDArray[Any]) -> NDArray[np.float64]:
+    """Return about 65 000 pixels of a frame (H, W, C), spread evenly, as (N, C)."""
+    step = max(1, int(np.sqrt(frame.shape[0] * frame.shape[1] / _SAMPLES_PER_FRAME)))
+    return frame[::step, ::step].reshape(-1, frame.shape[-1]).astype(np.float64)
+
+
+def _limits(values: NDArray[np.float64], low: float, high: float) -> tuple[float, float]:
+    """Return two percentiles of the finite values, or their extremes where those coincide."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return 0.0, 0.0
+    bottom, top = np.percentile(finite, (low, high))
+    if top <= bottom:
+        bottom, top = finite.min(), finite.max()
+    return float(bottom), float(top)
