@@ -57,20 +57,18 @@ def still_motion(
     )
 
 
-def base_matrix(
-    rng: np.random.Generator, scale: float, shear: float
-) -> NDArray[np.float32]:
-    """(2, 2) matrix from clip (y, x) offsets to source (y, x) offsets.
+def base_matrix(rng: np.random.Generator, scale: float, is_free: bool) -> NDArray[np.float32]:
+    """Return the (2, 2) matrix from clip (y, x) offsets to source (y, x) offsets.
 
-    ``scale`` is clip pixels per source pixel; a quarter turn, a flip, and (in half of the cases) a
-    free rotation, a stretch and a shear up to ``shear``.
+    ``scale`` is clip pixels per source pixel.  Always a quarter turn and a flip; where ``is_free``
+    also a small rotation, a stretch and a shear.
     """
     angle = rng.integers(0, 4) * np.pi / 2
     matrix = np.diag([1.0, rng.choice([-1.0, 1.0])])
-    if rng.random() < 0.5:
-        angle += rng.uniform(-np.pi / 4, np.pi / 4)
+    if is_free:
+        angle += rng.normal(0, 0.25)
         stretch = np.exp(rng.normal(0, 0.08))
-        skew = np.array([[1.0, rng.uniform(-shear, shear)], [0.0, 1.0]])
+        skew = np.array([[1.0, rng.normal(0, 0.08)], [0.0, 1.0]])
         matrix = matrix @ skew @ np.diag([stretch, 1 / stretch])
     cos, sin = np.cos(angle), np.sin(angle)
     return np.asarray(np.array([[cos, -sin], [sin, cos]]) @ matrix / scale, np.float32)
@@ -99,14 +97,56 @@ def clip_grid(
     return source.reshape(frames, SIDE, SIDE, 2)
 
 
-def sample(
-    values: torch.Tensor, grid: torch.Tensor, origin: tuple[int, int], padding: str = "zeros"
-) -> torch.Tensor:
-    """Bilinear values (T, C, h, w), whose first pixel is ``origin``, on a grid (T, H, W, 2)."""
+def sample(values: torch.Tensor, places: torch.Tensor, padding: str) -> torch.Tensor:
+    """Bilinear values (T, C, h, w) at pixel places (T, H, W, 2) y, x; see ``grid_sample``."""
     height, width = values.shape[-2:]
     span = torch.tensor([max(width - 1, 1), max(height - 1, 1)], dtype=torch.float32)
-    xy = (grid - torch.tensor(origin, dtype=torch.float32)).flip(-1)
-    return F.grid_sample(values, 2 * xy / span - 1, padding_mode=padding, align_corners=True)
+    relative = 2 * places.flip(-1) / span - 1
+    return F.grid_sample(values, relative, padding_mode=padding, align_corners=True)
+
+
+def vanish(
+    images: torch.Tensor, masks: torch.Tensor, background: torch.Tensor, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make one object of a grey clip disappear from some frame on, behind local background.
+
+    Parameters
+    ----------
+    images : torch.Tensor
+        (T, 1, H, W) float32; a clip in colour or without free background is left as it is.
+    masks : torch.Tensor
+        (T, N, H, W) bool.
+    background : torch.Tensor
+        (T, 1, H, W) bool, pixels of no object.
+    rng : numpy.random.Generator
+        Source of all randomness.
+    """
+    frames, channels = images.shape[:2]
+    index = int(rng.integers(masks.shape[1]))
+    first = int(rng.integers(1, frames))
+    last = frames if rng.random() < 0.7 else int(rng.integers(first + 1, frames + 1))
+    near = _dilate(masks[:, index : index + 1].float(), 12) > 0
+    free = near & background & ~(_dilate(masks[:, index : index + 1].float(), 3) > 0)
+    if channels != 1 or int(free[first:last].flatten(1).sum(1).min()) < 200:
+        return images, masks
+    images, masks = images.clone(), masks.clone()
+    gone = masks[0, index].clone()
+    for frame in range(first, last):
+        around = images[frame, 0][free[frame, 0]]
+        noise = torch.from_numpy(rng.choice(around.numpy(), images.shape[2:]))
+        fill = 0.5 * (around.median() + _blur(noise[None, None], 1.0)[0, 0])
+        cover = _blur(_dilate(masks[frame : frame + 1, index : index + 1].float(), 3), 1.5)[0, 0]
+        images[frame, 0] = torch.lerp(images[frame, 0], fill, cover.clamp(0, 1))
+    # Repeated rows of the same object disappear together.
+    same = [row for row in range(masks.shape[1]) if torch.equal(masks[0, row], gone)]
+    masks[first:last, same] = False
+    return images, masks
+
+
+def _dilate(solid: torch.Tensor, reach: int) -> torch.Tensor:
+    side = 2 * reach + 1
+    wide = F.max_pool2d(solid, (1, side), stride=1, padding=(0, reach))
+    return F.max_pool2d(wide, (side, 1), stride=1, padding=(reach, 0))
 
 
 def normalise(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch.utils.data import DataLoader, Dataset
 
-from napari_sam2.training import augment
-from napari_sam2.training.datasets import (
-    LabelledMovie,
-    ObjectTable,
-    Split,
-    interleave,
-    read_dsb2018,
-    read_em_fibsem,
-    read_embryo3d,
-)
-from napari_sam2.training.synthetic import GENERATOR_VERSION, random_movie
+from napari_sam2.training.clip_sampling import SMALLEST_AREA, cut_clip
+from napari_sam2.training.clip_sources import MovieSet, StoredMovies, SyntheticMovies
+from napari_sam2.training.datasets import Split, read_dsb2018, read_em_fibsem, read_embryo3d
 
-#: Diameters in clip pixels that the first object is scaled to, log-uniform.
-DIAMETERS = (20.0, 120.0)
-#: Magnification in clip pixels per source pixel stays within these.
-SCALES = (0.3, 5.0)
-#: An object of fewer pixels on the first frame is not asked for.
-SMALLEST_AREA = 24
-_ATTEMPTS = 8
+_MOVIES_TRIED = 64
+_WINDOWS_TRIED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,76 +67,6 @@ class ClipBatch:
         return ClipBatch(*pinned, self.sources)
 
 
-class MovieSet(Protocol):
-    """Where a source gets its movies from."""
-
-    def draw(self, rng: np.random.Generator) -> LabelledMovie:
-        """A random movie."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class StoredMovies:
-    """Movies in memory; kinds are drawn by the square root of their number."""
-
-    movies: Sequence[LabelledMovie]
-    _kinds: dict[str, list[int]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        if not self.movies:
-            raise ValueError("movies is empty; give at least one labelled movie.")
-        object.__setattr__(self, "_kinds", interleave(self.movies))
-
-    def draw(self, rng: np.random.Generator) -> LabelledMovie:
-        """A random movie."""
-        groups = list(self._kinds.values())
-        shares = np.sqrt([len(group) for group in groups])
-        group = groups[rng.choice(len(groups), p=shares / shares.sum())]
-        return self.movies[group[rng.integers(len(group))]]
-
-
-@dataclass(frozen=True, slots=True)
-class SyntheticMovies:
-    """Synthetic movies, rendered when first drawn and kept on disk.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where the movies are kept, about 2.5 MB each; may be removed at any time.
-    count : int
-        Number of different movies.
-    first_seed : int
-        Movie ``i`` has seed ``first_seed + i``.
-    """
-
-    folder: Path
-    count: int = 400
-    first_seed: int = 0
-    frames: int = 12
-
-    def draw(self, rng: np.random.Generator) -> LabelledMovie:
-        """A random movie."""
-        return self.movie(self.first_seed + int(rng.integers(self.count)))
-
-    def movie(self, seed: int) -> LabelledMovie:
-        """The movie of a seed, memory-mapped."""
-        path = self.folder / f"v{GENERATOR_VERSION}_{self.frames}_{seed:08d}.npy"
-        if not path.exists():
-            self._render(seed, path)
-        packed = np.load(path, mmap_mode="r")
-        return LabelledMovie(f"synthetic {seed}", packed[0], packed[1], max_stride=2)
-
-    def _render(self, seed: int, path: Path) -> None:
-        movie = random_movie(seed, self.frames)
-        labels = np.where(movie.labels < 256, movie.labels, 0).astype(np.uint8)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # Several workers may render the same movie: each writes its own file, the last one wins.
-        handle, partial = tempfile.mkstemp(dir=self.folder, suffix=".part")
-        with os.fdopen(handle, "wb") as stream:
-            np.save(stream, np.stack([movie.images, labels]))
-        os.replace(partial, path)
-
-
 @dataclass(frozen=True, slots=True)
 class ClipSource:
     """A named set of movies from which clips are cut."""
@@ -176,12 +89,12 @@ class ClipSource:
         RuntimeError
             If no window with an object is found, which means that the source has no objects.
         """
-        for _ in range(_ATTEMPTS * 8):
+        for _ in range(_MOVIES_TRIED):
             movie = self.movies.draw(rng)
-            for _ in range(_ATTEMPTS):
-                clip = _try_clip(movie, rng, num_frames, num_objects)
-                if clip is not None:
-                    return clip
+            for _ in range(_WINDOWS_TRIED):
+                cut = cut_clip(movie, rng, num_frames, num_objects)
+                if cut is not None:
+                    return Clip(*cut, torch.ones(num_frames, dtype=torch.bool), movie.name)
         raise RuntimeError(f"source {self.name!r} holds no object of {SMALLEST_AREA} pixels.")
 
 
@@ -300,162 +213,3 @@ class _Batches(Dataset[ClipBatch]):
 
 def _one_thread(_: int) -> None:
     torch.set_num_threads(1)
-
-
-# ------------------------------------------------------------------------ one clip
-
-
-def _try_clip(
-    movie: LabelledMovie, rng: np.random.Generator, num_frames: int, num_objects: int
-) -> Clip | None:
-    frames = _choose_frames(len(movie), movie.max_stride, num_frames, rng)
-    table = movie.objects(frames[0])
-    table = _at_least(table, 12)
-    if not len(table.ids):
-        return None
-    focus = int(rng.integers(len(table.ids)))
-    box = table.boxes[focus]
-    extent = np.maximum(box[2:] - box[:2], 1).astype(float)
-    diameter = float(np.sqrt(extent.prod()) * 0.5 + extent.max() * 0.5)
-    wanted = float(np.exp(rng.uniform(*np.log(DIAMETERS))))
-    # A window much larger than the source would be mostly padding.
-    least = max(SCALES[0], 0.75 * augment.SIDE / min(movie.labels.shape[1:]))
-    scale = float(np.clip(wanted / diameter, least, max(SCALES[1], least)))
-    matrix = augment.base_matrix(rng, scale, shear=0.15)
-    centre = _window_centre(box, extent, scale, movie.labels.shape[1:], rng)
-    moving = 1.0 if len(movie) == 1 else float(rng.choice([0.0, 0.4]))
-    motion = augment.still_motion(rng, num_frames, scale * diameter, moving)
-    grid = augment.clip_grid(matrix, centre, motion)
-    chosen = _choose_objects(table, focus, centre, augment.SIDE / scale, num_objects, rng)
-    images, masks = _cut(movie, frames, grid, chosen, rng)
-    if movie.traced:
-        masks = _trace(masks)
-    kept = torch.nonzero(masks[0].flatten(1).sum(1) >= SMALLEST_AREA)[:, 0]
-    if not len(kept):
-        return None
-    masks = masks[:, kept[torch.arange(num_objects) % len(kept)]]
-    images = augment.vary_intensity(augment.normalise(images, rng), rng)
-    return Clip(images.contiguous(), masks, torch.ones(num_frames, dtype=torch.bool), movie.name)
-
-
-def _choose_frames(length: int, max_stride: int, num_frames: int, rng: np.random.Generator) -> Any:
-    if length == 1:
-        return np.zeros(num_frames, int)
-    fitting = max((length - 1) // max(num_frames - 1, 1), 1)
-    stride = int(rng.integers(1, min(max_stride, fitting) + 1))
-    span = stride * (num_frames - 1)
-    start = int(rng.integers(0, max(length - span, 1)))
-    frames = np.minimum(start + stride * np.arange(num_frames), length - 1)
-    return frames[::-1] if rng.random() < 0.5 else frames
-
-
-def _at_least(table: ObjectTable, area: int) -> ObjectTable:
-    keep = table.areas >= area
-    return ObjectTable(table.ids[keep], table.boxes[keep], table.areas[keep])
-
-
-def _window_centre(
-    box: NDArray[np.int64],
-    extent: NDArray[np.float64],
-    scale: float,
-    shape: Sequence[int],
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    side = augment.SIDE / scale
-    middle = (box[:2] + box[2:] - 1) / 2
-    # Views that follow an object hold it near the middle; other views hold it anywhere.
-    loose = 0.15 if rng.random() < 0.4 else 0.5
-    centre = middle + rng.uniform(-loose, loose, 2) * np.maximum(side - extent, 0.2 * side)
-    half = side / 2
-    size = np.asarray(shape, float)
-    inside = np.clip(centre, np.minimum(half, size / 2), np.maximum(size - half, size / 2) - 1)
-    return np.asarray(inside if rng.random() < 0.85 else centre, np.float32)
-
-
-def _choose_objects(
-    table: ObjectTable,
-    focus: int,
-    centre: NDArray[np.float32],
-    side: float,
-    num_objects: int,
-    rng: np.random.Generator,
-) -> NDArray[np.int64]:
-    """Ids: the first object, then mostly its nearest neighbours, the hardest to tell from it."""
-    middles = (table.boxes[:, :2] + table.boxes[:, 2:]) / 2
-    inside = (np.abs(middles - centre) < side / 2).all(1)
-    inside[focus] = False
-    others = np.flatnonzero(inside)
-    gaps = np.hypot(*(middles[others] - middles[focus]).T) if len(others) else np.zeros(0)
-    if rng.random() < 0.3:
-        gaps = rng.permutation(len(others))
-    order = others[np.argsort(gaps + 0.0, kind="stable")]
-    # Some more than asked for: those that turn out too small in the window are dropped.
-    return np.asarray(table.ids[np.concatenate([[focus], order[: num_objects + 1]])], np.int64)
-
-
-def _cut(
-    movie: LabelledMovie,
-    frames: Any,
-    grid: torch.Tensor,
-    ids: NDArray[np.int64],
-    rng: np.random.Generator,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    height, width = movie.labels.shape[1:]
-    y0, x0 = (int(grid[..., axis].min().clamp(0, size - 2)) for axis, size in enumerate((height, width)))
-    y1, x1 = (
-        int(grid[..., axis].max().clamp(1, size - 1)) + 2 for axis, size in enumerate((height, width))
-    )
-    window = (slice(y0, max(y1, y0 + 2)), slice(x0, max(x1, x0 + 2)))
-    steps = frames[:1] if len(movie) == 1 else frames
-    pixels = np.stack([movie.images[step][window] for step in steps]).astype(np.float32)
-    labels = np.stack([movie.labels[step][window] for step in steps])
-    pixels = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
-    layers = labels[:, None] == ids.astype(labels.dtype)[:, None, None]
-    values = torch.from_numpy(np.ascontiguousarray(pixels))
-    masks = torch.from_numpy(layers.astype(np.float32))
-    origin, grid = (y0, x0), grid
-    step = _shrink_by(grid)
-    if step > 1:
-        values, masks, grid, origin = _shrink(values, masks, grid, origin, step)
-    values, masks = (part.expand(len(frames), -1, -1, -1) for part in (values, masks))
-    padding = "border" if rng.random() < 0.5 else "zeros"
-    images = augment.sample(values, grid, origin, padding)
-    return images, augment.sample(masks, grid, origin) > 0.5
-
-
-def _shrink_by(grid: torch.Tensor) -> int:
-    across = grid[0, 0, -1] - grid[0, 0, 0]
-    return max(int(float(torch.linalg.norm(across)) / (augment.SIDE - 1) + 0.3), 1)
-
-
-def _shrink(
-    values: torch.Tensor,
-    masks: torch.Tensor,
-    grid: torch.Tensor,
-    origin: tuple[int, int],
-    step: int,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, tuple[int, int]]:
-    # Averaging before sampling keeps fine noise from turning into coarse noise.
-    shift = torch.tensor(origin, dtype=torch.float32)
-    grid = (grid - shift - (step - 1) / 2) / step
-    pool = torch.nn.functional.avg_pool2d
-    return pool(values, step, ceil_mode=True), pool(masks, step, ceil_mode=True), grid, (0, 0)
-
-
-def _trace(masks: torch.Tensor) -> torch.Tensor:
-    """Keep of each object the largest profile of the first frame and what overlaps it later."""
-    traced = np.zeros(masks.shape, bool)
-    for index in range(masks.shape[1]):
-        before: NDArray[np.bool_] | None = None
-        for frame in range(masks.shape[0]):
-            parts, count = ndimage.label(masks[frame, index].numpy())
-            if not count:
-                break
-            if before is None:
-                sizes = np.bincount(parts.ravel())[1:]
-                before = parts == int(sizes.argmax()) + 1
-            else:
-                hit = np.unique(parts[before])
-                before = np.isin(parts, hit[hit > 0])
-            traced[frame, index] = before
-    return torch.from_numpy(traced)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +15,16 @@ from typing import Any, Literal
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.sparse.csgraph import connected_components
 from skimage.io import imread
 
 Split = Literal["train", "validation"]
 
 #: Share of the stills that is kept back for validation.
 VALIDATION_SHARE = 0.1
+#: Correlation above which two borders of equal length are taken to be neighbours in one picture.
+SAME_BORDER = 0.95
 #: Bodies of the electron-microscopy stack below this many voxels are fragments, never objects.
 EM_BODY_VOXELS = 2000
 #: Slices at the end of the electron-microscopy stack that are kept back for validation.
@@ -83,9 +86,10 @@ class LabelledMovie:
 def dsb2018_split(folder: Path) -> dict[Split, list[int]]:
     """Numbers of the stills for training and for validation.
 
-    Many stills are crops of the same plate or slide, so whole groups (same kind, size and level of
-    the background and of the bright parts) are kept back.  Groups are taken in the order of a hash
-    of their description until a tenth of the stills of each kind is reached; no randomness.
+    Many stills are crops of one larger picture, so those whose borders continue one another are
+    joined, and a whole mosaic is on one side of the split.  Mosaics are taken in the order of a
+    hash of the number of their first still until `VALIDATION_SHARE` of the stills of each kind is
+    reached; there is no randomness.
 
     Parameters
     ----------
@@ -97,20 +101,21 @@ def dsb2018_split(folder: Path) -> dict[Split, list[int]]:
     dict
         ``{"train": [...], "validation": [...]}``, sorted, disjoint, complete.
     """
-    entries = json.loads((folder / "info.json").read_text())
-    groups: dict[str, dict[str, list[int]]] = {}
-    for entry in entries:
-        image = imread(folder / f"{entry['index']:03d}_image.png")
-        group = _group_of(entry["kind"], image)
-        groups.setdefault(entry["kind"], {}).setdefault(group, []).append(entry["index"])
+    by_kind: dict[str, dict[tuple[int, ...], list[tuple[int, NDArray[np.float32]]]]] = {}
+    for entry in json.loads((folder / "info.json").read_text()):
+        image = imread(folder / f"{entry['index']:03d}_image.png").astype(np.float32)
+        grey = image[..., :3].mean(2) if image.ndim == 3 else image
+        shapes = by_kind.setdefault(entry["kind"], {})
+        shapes.setdefault(grey.shape, []).append((entry["index"], grey))
     split: dict[Split, list[int]] = {"train": [], "validation": []}
-    for members in groups.values():
-        wanted = VALIDATION_SHARE * sum(map(len, members.values()))
+    for shapes in by_kind.values():
+        mosaics = [mosaic for stills in shapes.values() for mosaic in _mosaics(stills)]
+        wanted = VALIDATION_SHARE * sum(map(len, mosaics))
         kept = 0
-        for group in sorted(members, key=_digest):
-            fits = kept < wanted and kept + len(members[group]) <= 1.5 * wanted + 1
-            kept += len(members[group]) if fits else 0
-            split["validation" if fits else "train"] += members[group]
+        for mosaic in sorted(mosaics, key=lambda members: _digest(str(members[0]))):
+            is_kept = kept < wanted
+            kept += len(mosaic) if is_kept else 0
+            split["validation" if is_kept else "train"] += mosaic
     return {name: sorted(numbers) for name, numbers in split.items()}
 
 
@@ -189,11 +194,24 @@ def _is_grey(image: NDArray[Any]) -> bool:
     return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
 
 
-def _group_of(kind: str, image: NDArray[Any]) -> str:
-    grey = image[..., :3].mean(2) if image.ndim == 3 else image
-    low, high = np.percentile(grey[::2, ::2], (10, 99))
-    levels = [int(round(2 * np.log2(level + 4))) for level in (low, high)]
-    return f"{kind} {image.shape[0]}x{image.shape[1]} {levels}"
+def _mosaics(stills: list[tuple[int, NDArray[np.float32]]]) -> list[list[int]]:
+    """Numbers of the stills (all of one shape) that continue one another at their borders."""
+    pixels = np.stack([grey for _, grey in stills])
+    below = _correlation(pixels[:, -1], pixels[:, 0])
+    beside = _correlation(pixels[:, :, -1], pixels[:, :, 0])
+    joined = np.maximum(below, beside) > SAME_BORDER
+    np.fill_diagonal(joined, False)
+    count, member_of = connected_components(joined, directed=False)
+    numbers = np.array([number for number, _ in stills])
+    return [numbers[member_of == mosaic].tolist() for mosaic in range(count)]
+
+
+def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    unit = []
+    for rows in (first, second):
+        centred = rows - rows.mean(1, keepdims=True)
+        unit.append(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6))
+    return np.asarray(unit[0] @ unit[1].T, np.float32)
 
 
 def _digest(text: str) -> str:
@@ -201,26 +219,10 @@ def _digest(text: str) -> str:
 
 
 def _tabulate(labels: NDArray[Any], eligible: frozenset[int] | None) -> ObjectTable:
-    rows, columns = np.nonzero(labels)
-    values = labels[rows, columns].astype(np.int64)
-    size = int(values.max()) + 1 if len(values) else 1
-    areas = np.bincount(values, minlength=size)
-    boxes = np.full((size, 4), -1, np.int64)
-    # Coordinates come in raster order, so a plain assignment keeps the last (largest) row.
-    boxes[values[::-1], 0] = rows[::-1]
-    boxes[values, 2] = rows + 1
-    order = np.argsort(columns, kind="stable")
-    boxes[values[order][::-1], 1] = columns[order][::-1]
-    boxes[values[order], 3] = columns[order] + 1
-    ids = np.flatnonzero(areas)
+    found = ndimage.find_objects(labels)
+    areas = np.bincount(labels.ravel(), minlength=len(found) + 1)
+    ids = np.array([i for i, where in enumerate(found, start=1) if where is not None], np.int64)
     if eligible is not None:
         ids = ids[np.isin(ids, list(eligible))]
-    return ObjectTable(ids, boxes[ids], areas[ids])
-
-
-def interleave(movies: Sequence[LabelledMovie]) -> dict[str, list[int]]:
-    """Indices of ``movies`` by kind, so that a rare kind can be drawn as often as a common one."""
-    kinds: dict[str, list[int]] = {}
-    for index, movie in enumerate(movies):
-        kinds.setdefault(movie.kind, []).append(index)
-    return kinds
+    boxes = [[w.start for w in found[i - 1]] + [w.stop for w in found[i - 1]] for i in ids]
+    return ObjectTable(ids, np.array(boxes, np.int64).reshape(-1, 4), areas[ids].astype(np.int64))

@@ -67,7 +67,9 @@ def texture_tile(rng: np.random.Generator, grain: float) -> FloatArray:
     coarse = smooth_noise(rng, (256, 256), 3 * grain)
     spots = np.maximum(smooth_noise(rng, (256, 256), 1.5 * grain) - 1.3, 0)
     share = rng.dirichlet((2, 2, 1))
-    return np.asarray(1.6 * (share[0] * fine + share[1] * coarse - 3 * share[2] * spots), np.float32)
+    return np.asarray(
+        1.6 * (share[0] * fine + share[1] * coarse - 3 * share[2] * spots), np.float32
+    )
 
 
 class Painter:

@@ -92,7 +92,9 @@ def _rod_level(body: Body, u: FloatArray, v: FloatArray) -> FloatArray:
 
 def reach(body: Body) -> float:
     """Largest distance in pixels of the outline from the centre."""
-    lobes = 1.0 + np.abs(body.modes[:, 0]).sum() + (body.spikes[:, 2].max() if len(body.spikes) else 0)
+    lobes = (
+        1.0 + np.abs(body.modes[:, 0]).sum() + (body.spikes[:, 2].max() if len(body.spikes) else 0)
+    )
     return float(body.radius * np.sqrt(body.elongation) * max(lobes, 1.0))
 
 

@@ -1,0 +1,208 @@
+"""How one clip is cut from a movie: frames, window, objects, warp, tracing of profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_sam2.training import augment
+from napari_sam2.training.datasets import LabelledMovie, ObjectTable
+
+#: Diameters in clip pixels that the first object is scaled to, log-uniform.
+DIAMETERS = (18.0, 120.0)
+#: Magnification in clip pixels per source pixel stays within these.
+SCALES = (0.3, 5.0)
+#: An object of fewer pixels on the first frame is not asked for.
+SMALLEST_AREA = 24
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """``centre`` y, x in source pixels; ``matrix`` clip to source offsets; ``scale`` clip/source."""
+
+    centre: NDArray[np.float32]
+    matrix: NDArray[np.float32]
+    scale: float
+
+
+def cut_clip(
+    movie: LabelledMovie, rng: np.random.Generator, num_frames: int, num_objects: int
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Cut a random clip.
+
+    Parameters
+    ----------
+    movie : LabelledMovie
+        Where to cut.
+    rng : numpy.random.Generator
+        Source of all randomness.
+    num_frames, num_objects : int
+        T and N.
+
+    Returns
+    -------
+    tuple or None
+        Images (T, 3, H, W) float32 within 0..1 and masks (T, N, H, W) bool, or None where the
+        drawn frame or window has no object that is large enough.
+    """
+    frames = _choose_frames(len(movie), movie.max_stride, num_frames, rng)
+    table = _at_least(movie.objects(int(frames[0])), area=12)
+    if not len(table.ids):
+        return None
+    focus = int(rng.integers(len(table.ids)))
+    diameter = _diameter(table.boxes[focus])
+    window = _choose_window(table.boxes[focus], diameter, movie.labels.shape[1:], rng)
+    # Stills get all their motion here; movies have their own and sometimes a moving stage.
+    strength = 1.0 if len(movie) == 1 else float(rng.choice([0.0, 0.0, 0.4]))
+    motion = augment.still_motion(rng, num_frames, window.scale * diameter, strength)
+    grid = augment.clip_grid(window.matrix, window.centre, motion)
+    chosen = _choose_objects(table, focus, window, num_objects, rng)
+    images, masks, background = _warp(movie, frames, grid, chosen, rng)
+    if movie.traced:
+        masks = _trace(masks)
+    kept = torch.nonzero(masks[0].flatten(1).sum(1) >= SMALLEST_AREA)[:, 0]
+    if not len(kept):
+        return None
+    masks = masks[:, kept[torch.arange(num_objects) % len(kept)]]
+    if len(movie) == 1 and num_frames > 2 and rng.random() < 0.15:
+        images, masks = augment.vanish(images, masks, background, rng)
+    images = augment.vary_intensity(augment.normalise(images, rng), rng)
+    return images.contiguous(), masks
+
+
+def _choose_frames(
+    length: int, max_stride: int, num_frames: int, rng: np.random.Generator
+) -> IntArray:
+    if length == 1:
+        return np.zeros(num_frames, np.int64)
+    fitting = max((length - 1) // max(num_frames - 1, 1), 1)
+    stride = int(rng.integers(1, min(max_stride, fitting) + 1))
+    span = stride * (num_frames - 1)
+    start = int(rng.integers(0, max(length - span, 1)))
+    frames = np.minimum(start + stride * np.arange(num_frames), length - 1)
+    return frames[::-1] if rng.random() < 0.5 else frames
+
+
+def _at_least(table: ObjectTable, area: int) -> ObjectTable:
+    keep = table.areas >= area
+    return ObjectTable(table.ids[keep], table.boxes[keep], table.areas[keep])
+
+
+def _diameter(box: IntArray) -> float:
+    # Between the mean and the largest extent, so that long cells still fit the window.
+    extent = np.maximum(box[2:] - box[:2], 1)
+    return 0.5 * float(np.sqrt(extent.prod())) + 0.5 * float(extent.max())
+
+
+def _choose_window(
+    box: IntArray, diameter: float, shape: Sequence[int], rng: np.random.Generator
+) -> _Window:
+    wanted = float(np.exp(rng.uniform(*np.log(DIAMETERS))))
+    # Mostly no larger than the source: the rest would be padding.
+    least = (0.75 if rng.random() < 0.12 else 1.0) * augment.SIDE / min(shape)
+    least = max(SCALES[0], min(least, SCALES[1]))
+    scale = float(np.clip(wanted / diameter, least, SCALES[1]))
+    side = augment.SIDE / scale
+    middle = (box[:2] + box[2:] - 1) / 2
+    extent = np.maximum(box[2:] - box[:2], 1)
+    # A view that follows an object holds it near the middle; other views hold it anywhere.
+    loose = 0.15 if rng.random() < 0.4 else 0.5
+    centre = middle + rng.uniform(-loose, loose, 2) * np.maximum(side - extent, 0.2 * side)
+    if rng.random() < 0.9:
+        size = np.asarray(shape, float)
+        reach = np.minimum(side / 2, size / 2)
+        centre = np.clip(centre, reach - 0.5, size - reach - 0.5)
+    free = rng.random() < 0.4
+    matrix = augment.base_matrix(rng, scale, free)
+    return _Window(centre.astype(np.float32), matrix, scale)
+
+
+def _choose_objects(
+    table: ObjectTable, focus: int, window: _Window, num_objects: int, rng: np.random.Generator
+) -> IntArray:
+    """Ids: the first object, then mostly its nearest neighbours, the hardest to tell from it."""
+    middles = (table.boxes[:, :2] + table.boxes[:, 2:]) / 2
+    inside = (np.abs(middles - window.centre) < augment.SIDE / window.scale / 2).all(1)
+    inside[focus] = False
+    others = np.flatnonzero(inside)
+    away = middles[others] - middles[focus]
+    gaps = np.hypot(away[:, 0], away[:, 1])
+    if rng.random() < 0.3:
+        gaps = rng.random(len(others))
+    order = others[np.argsort(gaps, kind="stable")]
+    # More than asked for: those that turn out too small in the window are dropped.
+    return np.asarray(table.ids[np.concatenate([[focus], order[: num_objects + 1]])], np.int64)
+
+
+def _warp(
+    movie: LabelledMovie,
+    frames: IntArray,
+    grid: torch.Tensor,
+    ids: IntArray,
+    rng: np.random.Generator,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Images (T, C, H, W) float32, masks (T, N, H, W) bool, background (T, 1, H, W) bool."""
+    window, origin = _covered(grid, movie.labels.shape[1:])
+    steps = frames[:1] if len(movie) == 1 else frames
+    pixels = np.stack([movie.images[step][window] for step in steps]).astype(np.float32)
+    pixels = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
+    labels = np.stack([movie.labels[step][window] for step in steps])[:, None]
+    layers = np.concatenate([labels == number for number in ids] + [labels == 0], 1)
+    values = torch.from_numpy(np.ascontiguousarray(pixels))
+    masks = torch.from_numpy(layers.astype(np.float32))
+    offset = torch.tensor(origin, dtype=torch.float32)
+    factor = _shrink_by(grid)
+    if factor > 1:
+        # Averaging before sampling keeps fine noise from turning into coarse noise.
+        pool = torch.nn.functional.avg_pool2d
+        values, masks = (pool(part, factor, ceil_mode=True) for part in (values, masks))
+    places = (grid - offset - (factor - 1) / 2) / factor
+    values, masks = (part.expand(len(frames), -1, -1, -1) for part in (values, masks))
+    # The predictor continues border pixels outside of the frame.
+    images = augment.sample(values, places, "border" if rng.random() < 0.75 else "zeros")
+    inside = augment.sample(masks, places, "zeros") > 0.5
+    return images, inside[:, :-1], inside[:, -1:]
+
+
+def _covered(
+    grid: torch.Tensor, shape: Sequence[int]
+) -> tuple[tuple[slice, slice], tuple[int, int]]:
+    """The part of the source that a grid reads, at least 2 x 2 pixels, and its first pixel."""
+    starts, stops = [], []
+    for axis, size in enumerate(shape):
+        low, high = float(grid[..., axis].min()), float(grid[..., axis].max())
+        start = int(np.clip(np.floor(low), 0, size - 2))
+        starts.append(start)
+        stops.append(int(np.clip(np.ceil(high) + 1, start + 2, size)))
+    window = (slice(starts[0], stops[0]), slice(starts[1], stops[1]))
+    return window, (starts[0], starts[1])
+
+
+def _shrink_by(grid: torch.Tensor) -> int:
+    across = float(torch.linalg.norm(grid[0, 0, -1] - grid[0, 0, 0])) / (augment.SIDE - 1)
+    return max(int(across + 0.3), 1)
+
+
+def _trace(masks: torch.Tensor) -> torch.Tensor:
+    """Keep of each object the largest profile of the first frame and what overlaps it later."""
+    traced = np.zeros(masks.shape, bool)
+    for index in range(masks.shape[1]):
+        before: NDArray[np.bool_] | None = None
+        for frame in range(masks.shape[0]):
+            parts, count = ndimage.label(masks[frame, index].numpy())
+            if not count:
+                break
+            if before is None:
+                before = parts == int(np.bincount(parts.ravel())[1:].argmax()) + 1
+            else:
+                hit = np.unique(parts[before])
+                before = np.isin(parts, hit[hit > 0])
+            traced[frame, index] = before
+    return torch.from_numpy(traced)
