@@ -78,6 +78,9 @@ class SAM2Config:
     pointer_time_span : int or None
         Frames that normalise the temporal distance of pointers. None follows the reference,
         where it is the length of the movie up to ``max_object_pointers``, minus one.
+    follows_by_default : bool
+        Whether the network is meant to see objects through views that follow them, rather than
+        whole frames.
     """
 
     name: str
@@ -92,6 +95,7 @@ class SAM2Config:
     num_maskmem: int = 7
     max_object_pointers: int = 16
     pointer_time_span: int | None = None
+    follows_by_default: bool = False
 
     @property
     def has_no_object_embedding(self) -> bool:
@@ -139,6 +143,7 @@ BUNDLED = SAM2Config(
     num_maskmem=4,
     max_object_pointers=8,
     pointer_time_span=7,
+    follows_by_default=True,
 )
 """The network that ships in the package, trained by this project on microscopy."""
 

@@ -198,7 +198,11 @@ class SAM2(nn.Module):
         MaskPrediction
         """
         if multimask:
-            candidates, ious, tokens = output.logits[:, 1:], output.ious[:, 1:], output.tokens[:, 1:]
+            candidates, ious, tokens = (
+                output.logits[:, 1:],
+                output.ious[:, 1:],
+                output.tokens[:, 1:],
+            )
         else:
             candidates, ious = choose_single_mask(output)
             # The pointer stays the single token's even when the fallback took another mask.

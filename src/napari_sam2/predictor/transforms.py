@@ -263,11 +263,12 @@ class View:
 
         Returns
         -------
-        list of (origin, Tensor (hc, wc) float32)
+        list of (origin, Tensor (hc, wc) float32 on the CPU)
             One entry an object; (0, 0)-sized where nothing is above the floor.
         """
         found = []
-        for one in _one_mask(logits):
+        # Where the objects are decides what is sampled: one transfer instead of one for each.
+        for one in _one_mask(logits).cpu():
             origin, crop = self._sample(one[None], self._reach(one > floor))
             found.append((origin, crop[0]))
         return found

@@ -1,0 +1,135 @@
+"""Answering prompts on one frame: shared by images and videos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_sam2.masklets import MaskRecord
+from napari_sam2.model.outputs import ImageFeatures, MaskPrediction
+from napari_sam2.model.sam2 import SAM2
+from napari_sam2.predictor.prompt_tensors import Geometry
+from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.predictor.transforms import View
+
+LOGIT_LIMIT = 32.0
+"""Previous mask logits are clamped to this before they are a prompt again, as in the reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of the decoder for one object on one frame.
+
+    Attributes
+    ----------
+    geometry : Geometry
+        The prompts.
+    features : ImageFeatures
+        Of the view.
+    conditioned : Tensor or None, (1, C, h, w)
+        The frame after memory attention; None where nothing is remembered.
+    previous : Tensor or None, (1, 1, 4h, 4w)
+        Mask logits of the answer that the prompts refine.
+    multimask : bool or None
+        Ask for three candidates; None asks where the prompt is ambiguous.
+    """
+
+    geometry: Geometry
+    features: ImageFeatures
+    conditioned: Tensor | None = None
+    previous: Tensor | None = None
+    multimask: bool | None = None
+
+
+@torch.inference_mode()
+def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> MaskPrediction:
+    """Let the network answer the prompts of one object on one frame.
+
+    Parameters
+    ----------
+    model : SAM2
+    runtime : Runtime
+    question : Question
+    view : View
+        Through which the frame is seen.
+
+    Returns
+    -------
+    MaskPrediction
+        One row.
+    """
+    geometry, features = question.geometry, question.features
+    with runtime.autocast():
+        if geometry.mask is not None:
+            mask = view.mask_to_input(geometry.mask.mask).to(runtime.device)
+            return model.embed_mask_prompt(features, mask)
+        conditioned = question.conditioned
+        if conditioned is None:
+            conditioned = model.attend_memory(features, None)
+        previous = question.previous
+        if previous is not None:
+            previous = previous.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+        points, labels = geometry.tensors(view, runtime.device)
+        prompts = model.encode_prompts(points, labels, previous, features.grid)
+        multimask = question.multimask
+        if multimask is None:
+            multimask = geometry.is_ambiguous
+        return model.decode_masks(conditioned, features, prompts, multimask)
+
+
+def record_of(logits: Tensor, view: View, iou: float, score: float, prompted: bool) -> MaskRecord:
+    """Pack mask logits (4h, 4w) of a view as a record of the frame."""
+    (origin, crop), *_ = view.object_logits_to_frame(logits[None])
+    mask = (crop > 0).cpu().numpy()
+    return MaskRecord.from_mask(
+        mask, predicted_iou=iou, object_score=score, prompted=prompted, origin=origin
+    )
+
+
+def candidate_records(prediction: MaskPrediction, view: View) -> tuple[MaskRecord, ...]:
+    """Pack all candidates of a one-row prediction; none where there is only one."""
+    if prediction.candidates.shape[1] == 1:
+        return ()
+    score = float(prediction.object_score[0, 0])
+    return tuple(
+        record_of(logits, view, float(iou), score, prompted=True)
+        for logits, iou in zip(prediction.candidates[0], prediction.ious[0], strict=True)
+    )
+
+
+def box_around(
+    geometry: Geometry, record: MaskRecord | None
+) -> tuple[tuple[int, int, int, int], bool]:
+    """Box that a view has to show: the object as far as it is known, and every prompt on it.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Prompts on the frame.
+    record : MaskRecord or None
+        What is known of the object's mask there.
+
+    Returns
+    -------
+    bbox : tuple of 4 int
+        In frame edges, half open.
+    is_known : bool
+        Whether it tells the object's size: clicks alone do not.
+    """
+    boxes = []
+    if geometry.bbox is not None and geometry.bbox[2] > geometry.bbox[0]:
+        boxes.append(geometry.bbox)
+    if record is not None and record.visible:
+        boxes.append(record.bbox)
+    is_known = bool(boxes)
+    for y, x in geometry.points:
+        row, column = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
+        boxes.append((row, column, row + 1, column + 1))
+    if not boxes:
+        return (0, 0, 0, 0), False
+    array = np.array(boxes)
+    low, high = array[:, :2].min(axis=0), array[:, 2:].max(axis=0)
+    return (int(low[0]), int(low[1]), int(high[0]), int(high[1])), is_known

@@ -1,0 +1,158 @@
+"""What happens to mask logits after the network: holes, specks, overlaps, stability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+__all__ = ["fill_holes", "remove_specks", "resolve_overlaps", "stability_score"]
+
+HOLE_LOGIT = 0.1
+"""Logit of a filled pixel: inside, and no more certain than it has to be."""
+
+LOST_LOGIT = -10.0
+"""Upper limit of the logits that an object keeps where another one is more certain."""
+
+PlacedLogits = tuple[tuple[int, int], Tensor]
+"""Frame pixel (y, x) of the first value, and logits (h, w)."""
+
+
+def fill_holes(logits: Tensor, max_area: int) -> Tensor:
+    """Fill small patches of background.
+
+    Parameters
+    ----------
+    logits : Tensor, (..., h, w)
+        Positive is inside. Low-resolution logits: filled before they are enlarged, which is cheap.
+    max_area : int
+        Patches of at most this many pixels are filled; 0 leaves everything as it is. Pixels that
+        touch at a corner belong to one patch, and a patch may lie at the border, as in the
+        published post-processing.
+
+    Returns
+    -------
+    Tensor, (..., h, w)
+        The same tensor where nothing was to fill.
+    """
+    if max_area <= 0:
+        return logits
+    small = _small_patches((logits <= 0).detach().cpu().numpy(), max_area, keep_largest=False)
+    return _replace(logits, small, HOLE_LOGIT)
+
+
+def remove_specks(logits: Tensor, max_area: int) -> Tensor:
+    """Remove small patches of foreground, but never the whole object.
+
+    Parameters
+    ----------
+    logits : Tensor, (..., h, w)
+        Positive is inside.
+    max_area : int
+        Patches of at most this many pixels (touching at corners counts) are removed, except the
+        largest of each mask; 0 leaves everything as it is.
+
+    Returns
+    -------
+    Tensor, (..., h, w)
+        The same tensor where nothing was to remove.
+    """
+    if max_area <= 0:
+        return logits
+    small = _small_patches((logits > 0).detach().cpu().numpy(), max_area, keep_largest=True)
+    return _replace(logits, small, -HOLE_LOGIT)
+
+
+def resolve_overlaps(crops: Sequence[PlacedLogits]) -> list[PlacedLogits]:
+    """Give each pixel of a frame to the object that is most certain of it.
+
+    Parameters
+    ----------
+    crops : sequence of ((y, x), Tensor (h, w))
+        Logits of the objects of one frame, each where it may be; what lies outside an object's
+        crop is not its own.
+
+    Returns
+    -------
+    list of ((y, x), Tensor (h, w))
+        In the same order; an object keeps at most `LOST_LOGIT` where it lost. Of equals the first
+        one wins. Crops that meet no other are returned as they are.
+    """
+    corners = [(y, x, y + c.shape[0], x + c.shape[1]) for (y, x), c in crops]
+    boxes = np.array(corners, np.int64).reshape(-1, 4)
+    start = np.maximum(boxes[:, None, :2], boxes[None, :, :2])  # (N, N, 2)
+    stop = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    meet = np.triu((start < stop).all(axis=-1), k=1)
+    resolved = [logits for _, logits in crops]
+    for index in np.unique(np.argwhere(meet)):
+        resolved[index] = resolved[index].clone()
+    for i, j in np.argwhere(meet):
+        first = resolved[i][_window(start[i, j], stop[i, j], boxes[i])]
+        second = resolved[j][_window(start[i, j], stop[i, j], boxes[j])]
+        # A pixel that only one of them claims needs no judge.
+        contested = (first > 0) & (second > 0)
+        first_wins = contested & (first >= second)
+        second[first_wins] = second[first_wins].clamp(max=LOST_LOGIT)
+        lost = contested & ~first_wins
+        first[lost] = first[lost].clamp(max=LOST_LOGIT)
+    return [(origin, logits) for (origin, _), logits in zip(crops, resolved, strict=True)]
+
+
+def stability_score(logits: Tensor, offset: float = 1.0) -> Tensor:
+    """Return how little masks change with the threshold.
+
+    Parameters
+    ----------
+    logits : Tensor, (..., h, w)
+        Positive is inside.
+    offset : float
+        How far the threshold is moved up and down.
+
+    Returns
+    -------
+    Tensor, (...,) float32
+        IoU of the masks at both thresholds, 0 to 1; 1 where both are empty.
+    """
+    if offset < 0:
+        raise ValueError(f"the threshold cannot be moved by {offset}: give 0 or more")
+    inner = (logits > offset).sum((-2, -1)).float()
+    outer = (logits > -offset).sum((-2, -1)).float()
+    return torch.where(outer > 0, inner / outer.clamp(min=1), torch.ones_like(outer))
+
+
+def _window(
+    start: NDArray[np.int64], stop: NDArray[np.int64], box: NDArray[np.int64]
+) -> tuple[slice, slice]:
+    (y0, x0), (y1, x1) = start - box[:2], stop - box[:2]
+    return slice(int(y0), int(y1)), slice(int(x0), int(x1))
+
+
+def _small_patches(
+    masks: NDArray[np.bool_], max_area: int, *, keep_largest: bool
+) -> NDArray[np.bool_]:
+    """Return the pixels of small 8-connected patches in masks (..., h, w)."""
+    flat = masks.reshape(-1, *masks.shape[-2:])
+    # One labelling for all masks: neighbours within a mask only.
+    neighbours = np.zeros((3, 3, 3), bool)
+    neighbours[1] = True
+    labels, count = ndimage.label(flat, neighbours)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    is_small = areas <= max_area
+    is_small[0] = False
+    if keep_largest:
+        for one in labels:
+            present = np.unique(one)[1 if (one == 0).any() else 0 :]
+            if len(present):
+                is_small[present[areas[present].argmax()]] = False
+    found: NDArray[np.bool_] = is_small[labels].reshape(masks.shape)
+    return found
+
+
+def _replace(logits: Tensor, where: NDArray[np.bool_], value: float) -> Tensor:
+    if not where.any():
+        return logits
+    return logits.masked_fill(torch.from_numpy(where).to(logits.device), value)

@@ -1,0 +1,245 @@
+"""Everything about one video that is being annotated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_sam2.masklets import MaskletSet
+from napari_sam2.model.outputs import MaskPrediction
+from napari_sam2.predictor.feature_cache import FeatureCache
+from napari_sam2.predictor.frames import ArrayFrames, FrameSource, IntensityMapping, Prefetcher
+from napari_sam2.predictor.memory_bank import MemoryBank
+from napari_sam2.predictor.transforms import View
+from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, PromptStore
+
+DEFAULT_CACHE_BYTES = 64 * 2**20
+"""Bytes of encoded frames that a session keeps: 128 views of the bundled network."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptedFrame:
+    """The network's answer to the prompts of one object on one frame, not yet in memory.
+
+    Attributes
+    ----------
+    prompts : tuple of Prompt
+        What was answered.
+    view : View
+        Through which it was seen.
+    prediction : MaskPrediction
+        One row.
+    """
+
+    prompts: tuple[Prompt, ...]
+    view: View
+    prediction: MaskPrediction
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionedFrame:
+    """A frame's features after memory attention; they do not depend on the clicks."""
+
+    frame: int
+    view: View
+    key: tuple[object, ...]
+    embedding: Tensor
+
+
+@dataclass(slots=True)
+class ObjectState:
+    """What the engine knows of one object.
+
+    Attributes
+    ----------
+    bank : MemoryBank
+        Its memories.
+    view : View or None
+        View it was last seen in.
+    revision : int
+        Grows when its prompts change; masks tracked under an older one are out of date.
+    tracked : dict
+        Frame to the revision that it was tracked under.
+    answers : dict
+        Frame to the answer to the prompts there.
+    conditioned : ConditionedFrame or None
+        Kept for the next click on the same frame.
+    """
+
+    bank: MemoryBank
+    view: View | None = None
+    revision: int = 0
+    tracked: dict[int, int] = field(default_factory=dict)
+    answers: dict[int, PromptedFrame] = field(default_factory=dict)
+    conditioned: ConditionedFrame | None = None
+
+
+class VideoSession:
+    """One movie, its prompts, its masks, and what the engine remembers.
+
+    Parameters
+    ----------
+    frames : FrameSource
+        The movie.
+    mapping : IntensityMapping or None
+        From raw values to what the network sees, the same for all frames; percentiles of the
+        movie if None.
+    cache_bytes : int
+        Most bytes of encoded frames to keep.
+
+    Attributes
+    ----------
+    prompts : PromptStore
+        What the user said; may be edited directly, the engine notices.
+    masklets : MaskletSet
+        The masks.
+    objects : dict
+        Object id to :class:`ObjectState`.
+    """
+
+    def __init__(
+        self,
+        frames: FrameSource,
+        mapping: IntensityMapping | None = None,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> None:
+        self.frames = frames
+        self.mapping = IntensityMapping.from_percentiles(frames) if mapping is None else mapping
+        self.prompts = PromptStore()
+        self.masklets = MaskletSet(frames.shape)
+        self.objects: dict[int, ObjectState] = {}
+        self.features = FeatureCache(cache_bytes)
+        self.model: object | None = None
+        self._source: FrameSource = frames
+        self._last_read: tuple[int, NDArray] | None = None
+
+    @classmethod
+    def open(
+        cls,
+        movie: Any,
+        mapping: IntensityMapping | None = None,
+        axes: str | None = None,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+    ) -> VideoSession:
+        """Open a movie.
+
+        Parameters
+        ----------
+        movie : array-like or FrameSource
+            (T, Y, X) or (T, Y, X, C), of any integer or float type; NumPy, dask and zarr arrays
+            are read frame by frame.
+        mapping : IntensityMapping, optional
+            Intensity limits and channels; percentiles of the movie by default.
+        axes : str, optional
+            Order of the axes, such as "TCYX".
+        cache_bytes : int
+            Most bytes of encoded frames to keep.
+
+        Returns
+        -------
+        VideoSession
+
+        Raises
+        ------
+        ValueError
+            If the array is no movie.
+        """
+        is_source = isinstance(movie, FrameSource) and not isinstance(movie, np.ndarray)
+        frames = movie if is_source else ArrayFrames(movie, axes)
+        return cls(frames, mapping, cache_bytes)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Frames, height and width, (T, H, W)."""
+        return self.frames.shape
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames."""
+        return self.frames.shape[0]
+
+    @property
+    def generation(self) -> int:
+        """Grows with every change of the prompts; answers carry it, older ones are stale."""
+        return self.prompts.revision
+
+    def read(self, frame: int) -> NDArray:
+        """Return the raw values of a frame; the last one read is kept for its other views."""
+        if self._last_read is None or self._last_read[0] != frame:
+            self._last_read = frame, self._source.read(frame)
+        return self._last_read[1]
+
+    @contextmanager
+    def reading_ahead(self, order: Sequence[int]) -> Iterator[None]:
+        """Read the next frames of a run on a thread while the network is busy."""
+        with Prefetcher(self.frames) as ahead:
+            ahead.plan(order)
+            self._source = ahead
+            try:
+                yield
+            finally:
+                self._source = self.frames
+
+    def state_of(self, object_id: int, bank: MemoryBank) -> ObjectState:
+        """Return what is known of an object, with an empty bank where it is new."""
+        return self.objects.setdefault(object_id, ObjectState(bank))
+
+    def add(self, prompt: Prompt) -> None:
+        """Add a prompt.
+
+        Parameters
+        ----------
+        prompt : Prompt
+
+        Raises
+        ------
+        ValueError
+            If the frame is not in the movie, or the prompt lies outside the frame.
+        """
+        self.check(prompt)
+        self.prompts.add(prompt)
+
+    def remove_object(self, object_id: int) -> None:
+        """Forget an object: its prompts, masks and memories. An unknown id is no error."""
+        self.prompts.remove_object(object_id)
+        self.masklets.remove(object_id)
+        self.objects.pop(object_id, None)
+
+    def forget_memories(self) -> None:
+        """Drop all that a network computed except the masks."""
+        self.objects.clear()
+        self.features.clear()
+
+    def check(self, prompt: Prompt) -> None:
+        """Refuse a prompt that does not lie in the movie; see :meth:`add`."""
+        num_frames, height, width = self.shape
+        if not 0 <= prompt.frame < num_frames:
+            raise ValueError(
+                f"prompt on frame {prompt.frame}: the movie has frames 0 to {num_frames - 1}"
+            )
+        match prompt:
+            case PointPrompt(yx=yx):
+                self._check_inside((yx,))
+            case BoxPrompt(yxyx=(y0, x0, y1, x1)):
+                # A box may reach over the edge, as boxes drawn by hand do, but must touch the frame.
+                nearest = (max(y0, 0.0), max(x0, 0.0)), (min(y1, height - 1), min(x1, width - 1))
+                self._check_inside(nearest)
+            case MaskPrompt(shape=shape) if shape != (height, width):
+                raise ValueError(
+                    f"mask prompt of shape {shape}: frames are {height} x {width} pixels"
+                )
+
+    def _check_inside(self, points: tuple[tuple[float, float], ...]) -> None:
+        _, height, width = self.shape
+        for y, x in points:
+            if not (-0.5 <= y <= height - 0.5 and -0.5 <= x <= width - 0.5):
+                raise ValueError(
+                    f"prompt at (y, x) = ({y:g}, {x:g}) is outside the frame of "
+                    f"{height} x {width} pixels; coordinates are in pixels of the frame"
+                )

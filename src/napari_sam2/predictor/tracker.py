@@ -1,0 +1,344 @@
+"""One frame of a run: every object looks at its memories, is segmented, and is remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_sam2.masklets import MaskRecord
+from napari_sam2.model.mask_decoder import upscale_logits
+from napari_sam2.model.outputs import ImageFeatures, MaskPrediction, MemoryTokens
+from napari_sam2.model.sam2 import SAM2
+from napari_sam2.predictor.frame_encoder import FrameEncoder
+from napari_sam2.predictor.memory_bank import FrameMemory, Selection
+from napari_sam2.predictor.options import PredictorOptions
+from napari_sam2.predictor.postprocess import PlacedLogits, resolve_overlaps
+from napari_sam2.predictor.run_plan import Run
+from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.predictor.session import ObjectState, VideoSession
+from napari_sam2.predictor.transforms import View
+from napari_sam2.predictor.view_planner import ViewPlanner
+
+_MASK_LOGIT = 10.0
+"""Certain masks are logits of +-10, as mask prompts are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """One object's part of a batch: what it attends to, in the view of this frame."""
+
+    object_id: int
+    view: View
+    selection: Selection
+    memories: dict[int, FrameMemory]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of spatial memories and of pointers; rows of a batch share it."""
+        return len(self.selection.spatial), len(self.selection.pointers)
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """The network's answer for one object on one frame: one row of a prediction."""
+
+    object_id: int
+    view: View
+    logits: Tensor
+    iou: float
+    object_score: float
+
+
+class Tracker:
+    """Tracks objects on single frames; the order of frames is its caller's.
+
+    Parameters
+    ----------
+    model : SAM2
+    runtime : Runtime
+    encoder : FrameEncoder
+    options : PredictorOptions
+    """
+
+    def __init__(
+        self, model: SAM2, runtime: Runtime, encoder: FrameEncoder, options: PredictorOptions
+    ) -> None:
+        self._model = model
+        self._runtime = runtime
+        self._encoder = encoder
+        self._options = options
+
+    def share_views(self, session: VideoSession, planner: ViewPlanner, run: Run) -> None:
+        """Let objects that start a run together be seen in as few views as possible."""
+        boxes = {}
+        for object_id, anchor in run.anchors.items():
+            record = session.masklets.record(object_id, anchor)
+            if record is not None and record.visible:
+                boxes[object_id] = (record.bbox, session.objects[object_id].view)
+        for object_id, view in planner.shared_views(boxes).items():
+            session.objects[object_id].view = view
+
+    @torch.inference_mode()
+    def track(
+        self,
+        session: VideoSession,
+        planner: ViewPlanner,
+        place: tuple[int, int],
+        objects: Sequence[int],
+        fixed: Sequence[int],
+    ) -> dict[int, MaskRecord]:
+        """Segment objects on a frame from memory and remember the result.
+
+        Parameters
+        ----------
+        session : VideoSession
+        planner : ViewPlanner
+        place : tuple of int
+            Frame, and direction of travel (1 or -1).
+        objects : sequence of int
+            Objects to track.
+        fixed : sequence of int
+            Objects whose masks on this frame are certain; overlaps are decided for them.
+
+        Returns
+        -------
+        dict
+            Object id to its mask on the frame.
+        """
+        frame, step = place
+        views = self._views(session, planner, place, objects)
+        asked = [self.remember(session, i, place, views[i]) for i in objects]
+        tracked: list[Tracked] = []
+        for batch in self._batches(asked):
+            tracked += self._track_batch(session, frame, batch)
+        for object_id in objects:
+            state = session.objects[object_id]
+            state.tracked[frame] = state.revision
+            if not self._options.keep_memories:
+                state.bank.evict(frame, step)
+        return self._records(session, frame, tracked, fixed)
+
+    def remember(
+        self, session: VideoSession, object_id: int, place: tuple[int, int], view: View
+    ) -> Remembered:
+        """Choose an object's memories for a frame and bring them into the view.
+
+        Parameters
+        ----------
+        session : VideoSession
+        object_id : int
+        place : tuple of int
+            Frame, and direction of travel.
+        view : View
+            Of the frame that will attend.
+
+        Returns
+        -------
+        Remembered
+
+        Notes
+        -----
+        A memory that was let go, or was encoded in another view, is encoded again from the
+        frame and the mask. That is not exact: the mask is certain where the first encoding saw
+        probabilities. ``PredictorOptions.keep_memories`` avoids it within one view.
+        """
+        frame, step = place
+        state = session.objects[object_id]
+        known = set(state.bank.recent)
+        known |= {f for f, revision in state.tracked.items() if revision == state.revision}
+        selection = self.select(session, state, place, known - {frame})
+        memories = {}
+        for past in (f for f, _ in selection.spatial):
+            memories[past] = self._memory(session, object_id, past, view)
+        pointers = []
+        for past, distance in selection.pointers:
+            memory = memories.get(past) or state.bank.get(past)
+            # Far pointers are not worth an encoding: without their memory they are left out.
+            if memory is not None:
+                memories[past] = memory
+                pointers.append((past, distance))
+        return Remembered(object_id, view, Selection(selection.spatial, tuple(pointers)), memories)
+
+    def select(
+        self,
+        session: VideoSession,
+        state: ObjectState,
+        place: tuple[int, int],
+        known: Iterable[int],
+    ) -> Selection:
+        """Choose which frames of an object a frame attends to."""
+        limits = (session.num_frames, self._options.max_prompted)
+        return state.bank.select(*place, limits, known)
+
+    @torch.inference_mode()
+    def attend(
+        self, session: VideoSession, features: ImageFeatures, batch: Sequence[Remembered]
+    ) -> Tensor:
+        """Condition the features of one view on the memories of B objects, (B, C, h, w)."""
+        with self._runtime.autocast():
+            return self._model.attend_memory(features, self._assemble(session, batch))
+
+    def memory_of(
+        self, features: ImageFeatures, prediction: MaskPrediction, view: View, binarize: bool
+    ) -> list[FrameMemory]:
+        """Encode what is remembered of B objects of one view."""
+        with torch.inference_mode(), self._runtime.autocast():
+            full = upscale_logits(prediction.logits, view.input_size)  # (B, 1, H, W)
+            spatial = self._model.encode_memory(
+                features, full, prediction.object_score, binarize=binarize
+            )
+        rows = zip(spatial, prediction.pointer, prediction.logits[:, 0], strict=True)
+        return [FrameMemory(view, *row) for row in rows]
+
+    def _assemble(self, session: VideoSession, batch: Sequence[Remembered]) -> MemoryTokens:
+        spatial = [
+            torch.stack([row.memories[f].spatial for f, _ in row.selection.spatial])
+            for row in batch
+        ]
+        times = [[index for _, index in row.selection.spatial] for row in batch]
+        distances = [[distance for _, distance in row.selection.pointers] for row in batch]
+        pointers = [
+            torch.stack([row.memories[f].pointer for f, _ in row.selection.pointers])
+            if row.selection.pointers
+            else spatial[0].new_zeros(0, self._model.config.hidden_dim)
+            for row in batch
+        ]
+        device = spatial[0].device
+        return self._model.assemble_memory(
+            torch.stack(spatial),  # (B, K, Cm, h, w)
+            torch.tensor(times, device=device),
+            torch.stack(pointers),  # (B, P, C)
+            torch.tensor(distances, device=device),
+            pointer_span(self._model, session.num_frames),
+        )
+
+    def _views(
+        self,
+        session: VideoSession,
+        planner: ViewPlanner,
+        place: tuple[int, int],
+        objects: Sequence[int],
+    ) -> dict[int, View]:
+        frame, step = place
+        boxes = {}
+        for object_id in objects:
+            state = session.objects[object_id]
+            before = session.masklets.record(object_id, frame - step)
+            if before is None:
+                nearest = min(state.bank.prompted, key=lambda f: abs(f - frame))
+                before = session.masklets.record(object_id, nearest)
+            boxes[object_id] = (
+                before.bbox if before is not None and before.visible else None,
+                state.view,
+            )
+        views = planner.views_of(boxes)
+        for object_id, view in views.items():
+            session.objects[object_id].view = view
+        return views
+
+    def _batches(self, asked: list[Remembered]) -> Iterator[list[Remembered]]:
+        size = self._options.rows or (4 if self._runtime.device.type == "cpu" else 32)
+
+        def key(row: Remembered) -> tuple[object, ...]:
+            view = row.view
+            return (*row.shape, view.y0, view.x0, view.height, view.width)
+
+        for _, rows in groupby(sorted(asked, key=key), key):
+            group = list(rows)
+            for start in range(0, len(group), size):
+                yield group[start : start + size]
+
+    def _track_batch(
+        self, session: VideoSession, frame: int, batch: list[Remembered]
+    ) -> list[Tracked]:
+        view = batch[0].view
+        features = self._encoder.features(session, frame, view)
+        conditioned = self.attend(session, features, batch)
+        with self._runtime.autocast():
+            prompts = self._model.encode_prompts(None, None, None, features.grid, len(batch))
+            prediction = self._model.decode_masks(conditioned, features, prompts, multimask=True)
+        memories = self.memory_of(features, prediction, view, binarize=False)
+        ious, scores = prediction.iou.tolist(), prediction.object_score[:, 0].tolist()
+        tracked = []
+        for index, (row, memory) in enumerate(zip(batch, memories, strict=True)):
+            session.objects[row.object_id].bank.push(frame, memory)
+            tracked.append(Tracked(row.object_id, view, memory.logits, ious[index], scores[index]))
+        return tracked
+
+    def _records(
+        self, session: VideoSession, frame: int, tracked: list[Tracked], fixed: Sequence[int]
+    ) -> dict[int, MaskRecord]:
+        placed: list[PlacedLogits] = []
+        for row in tracked:
+            (origin, logits), *_ = row.view.object_logits_to_frame(row.logits[None])
+            placed.append((origin, logits.cpu()))
+        if self._options.overlap == "best":
+            certain = _certain(session, frame, fixed)
+            placed = resolve_overlaps(certain + placed)[len(certain) :]
+        return {
+            row.object_id: MaskRecord.from_mask(
+                (logits > 0).numpy(),
+                predicted_iou=row.iou,
+                object_score=row.object_score,
+                origin=origin,
+            )
+            for row, (origin, logits) in zip(tracked, placed, strict=True)
+        }
+
+    def _memory(self, session: VideoSession, object_id: int, frame: int, view: View) -> FrameMemory:
+        bank = session.objects[object_id].bank
+        memory = bank.get(frame)
+        if memory is not None and memory.view == view:
+            return memory
+        memory = self._encode_again(session, object_id, frame, view)
+        (bank.prompted if frame in bank.prompted else bank.recent)[frame] = memory
+        return memory
+
+    @torch.inference_mode()
+    def _encode_again(
+        self, session: VideoSession, object_id: int, frame: int, view: View
+    ) -> FrameMemory:
+        old = session.objects[object_id].bank.get(frame)
+        record = session.masklets.record(object_id, frame)
+        mask = session.masklets.mask(object_id, frame)
+        score = 0.0 if record is None else record.object_score
+        features = self._encoder.features(session, frame, view)
+        inside = view.mask_to_input(mask).to(self._runtime.device)
+        with self._runtime.autocast():
+            logits = (2 * inside - 1) * _MASK_LOGIT
+            scores = torch.full((1, 1), score, device=inside.device)
+            spatial = self._model.encode_memory(features, logits, scores, binarize=False)
+            # A pointer says what the object looks like, not where: it outlives the view.
+            pointer = (
+                self._model.embed_mask_prompt(features, inside).pointer[0]
+                if old is None
+                else old.pointer
+            )
+        size = (4 * features.grid[0], 4 * features.grid[1])
+        low = F.interpolate(logits.float(), size=size, mode="bilinear", antialias=True)
+        return FrameMemory(view, spatial[0], pointer, low[0, 0])
+
+
+def pointer_span(model: SAM2, num_frames: int) -> float:
+    """Frames that normalise the distance of object pointers in a movie of so many frames."""
+    config = model.config
+    if config.pointer_time_span is not None:
+        return float(config.pointer_time_span)
+    return float(max(min(num_frames, config.max_object_pointers) - 1, 1))
+
+
+def _certain(session: VideoSession, frame: int, fixed: Sequence[int]) -> list[PlacedLogits]:
+    """Masks that nobody outbids, as logits: infinite inside, minus infinite outside."""
+    found: list[PlacedLogits] = []
+    for object_id in fixed:
+        record = session.masklets.record(object_id, frame)
+        if record is not None and record.visible:
+            inside = torch.from_numpy(record.crop())
+            infinite = torch.full(inside.shape, float("inf"))
+            found.append((record.bbox[:2], torch.where(inside, infinite, -infinite)))
+    return found

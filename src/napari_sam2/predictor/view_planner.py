@@ -1,0 +1,202 @@
+"""Which view an object is seen in: the whole frame, or a window that follows it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from napari_sam2.model.config import SAM2Config
+from napari_sam2.predictor.options import PredictorOptions
+from napari_sam2.predictor.transforms import View
+
+BoundingBox = tuple[int, int, int, int]
+
+_STEPS_PER_OCTAVE = 2
+"""Sides of views are powers of sqrt(2), so that objects of similar size can share one."""
+
+_SMALLEST_KEPT, _LARGEST_KEPT = 0.4, 2.0
+"""A view is kept while the wanted side is between these parts of its own."""
+
+_SMALLEST_SHARED, _LARGEST_SHARED = 0.7, 1.5
+"""A view is shared by objects whose wanted side is between these parts of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPlanner:
+    """Rules for following views.
+
+    Parameters
+    ----------
+    frame_shape : tuple of 2 int
+        Height and width of the frames.
+    input_size : int
+        Side of the network's input.
+    extent : float
+        Side of a view in diameters of the object.
+    margin : float
+        Free border as a part of the view's side.
+    is_following : bool
+        Follow objects; else every view is the whole frame.
+    """
+
+    frame_shape: tuple[int, int]
+    input_size: int
+    extent: float
+    margin: float
+    is_following: bool
+
+    @classmethod
+    def of(
+        cls, options: PredictorOptions, config: SAM2Config, frame_shape: tuple[int, int]
+    ) -> ViewPlanner:
+        """Make the rules that the options ask for with a network."""
+        is_following = options.view == "follow" or (
+            options.view == "auto" and config.follows_by_default
+        )
+        extent, margin = options.view_extent, options.view_margin
+        return cls(frame_shape, config.input_size, extent, margin, is_following)
+
+    @property
+    def whole(self) -> View:
+        """The trivial view."""
+        return View.whole(self.frame_shape, (self.input_size, self.input_size))
+
+    def first_view(self, yx: tuple[float, float], side: int | None = None) -> View:
+        """View around a point of an object whose size is not known yet."""
+        if not self.is_following:
+            return self.whole
+        return self._square(yx, side or self.input_size)
+
+    def view_of(self, bbox: BoundingBox, current: View | None, others: Iterable[View]) -> View:
+        """Choose the view for an object.
+
+        Parameters
+        ----------
+        bbox : tuple of 4 int
+            Box of the object, in frame edges, half open.
+        current : View or None
+            View that the object was last seen in; kept as long as it fits, since changing it
+            means encoding the object's memories again.
+        others : iterable of View
+            Views that other objects use on this frame; sharing one shares its features.
+
+        Returns
+        -------
+        View
+        """
+        if not self.is_following:
+            return self.whole
+        side = self.side_of(bbox)
+        if current is not None and self._keeps(current, bbox, side):
+            return current
+        center = _center(bbox)
+        shared = [v for v in others if self._shares(v, bbox, side)]
+        if shared:
+            return min(shared, key=lambda v: math.dist(_center(v.corners), center))
+        return self._square(center, side)
+
+    def views_of(
+        self, objects: Mapping[int, tuple[BoundingBox | None, View | None]]
+    ) -> dict[int, View]:
+        """Choose the views of all objects of a frame, so that few views serve many objects.
+
+        Parameters
+        ----------
+        objects : mapping
+            Object id to its last box (None where it was not seen) and its current view.
+
+        Returns
+        -------
+        dict
+            Object id to its view. Views that fit are kept; the others are chosen greedily: the
+            view around the object whose neighbourhood holds the most others comes first.
+        """
+        views: dict[int, View] = {}
+        waiting: dict[int, BoundingBox] = {}
+        for object_id, (bbox, current) in objects.items():
+            if not self.is_following:
+                views[object_id] = self.whole
+            elif bbox is None:
+                views[object_id] = current or self.whole
+            elif current is not None and self._keeps(current, bbox, self.side_of(bbox)):
+                views[object_id] = current
+            else:
+                waiting[object_id] = bbox
+        for object_id, bbox in list(waiting.items()):
+            shared = [v for v in set(views.values()) if self._shares(v, bbox, self.side_of(bbox))]
+            if shared:
+                views[object_id] = shared[0]
+                del waiting[object_id]
+        offers = {i: self._square(_center(b), self.side_of(b)) for i, b in waiting.items()}
+        return views | self._cover(waiting, offers)
+
+    def shared_views(
+        self, objects: Mapping[int, tuple[BoundingBox, View | None]]
+    ) -> dict[int, View]:
+        """Choose views for objects that start together, leaving views that fit for shared ones.
+
+        Parameters
+        ----------
+        objects : mapping
+            Object id to its box and the view that it was prompted in.
+
+        Returns
+        -------
+        dict
+            Object id to its view.
+        """
+        if not self.is_following:
+            return dict.fromkeys(objects, self.whole)
+        boxes = {i: bbox for i, (bbox, _) in objects.items()}
+        offers = {}
+        for object_id, (bbox, current) in objects.items():
+            side = self.side_of(bbox)
+            fits = current is not None and self._keeps(current, bbox, side)
+            offers[object_id] = current if current and fits else self._square(_center(bbox), side)
+        return self._cover(boxes, offers)
+
+    def _cover(
+        self, waiting: Mapping[int, BoundingBox], offers: Mapping[int, View]
+    ) -> dict[int, View]:
+        sides = {i: self.side_of(bbox) for i, bbox in waiting.items()}
+        served = {
+            i: {j for j, bbox in waiting.items() if i == j or self._shares(view, bbox, sides[j])}
+            for i, view in offers.items()
+        }
+        views: dict[int, View] = {}
+        left = set(waiting)
+        while left:
+            best = max(left, key=lambda i: (len(served[i] & left), -i))
+            for object_id in served[best] & left:
+                views[object_id] = offers[best]
+            left -= served[best]
+        return views
+
+    def side_of(self, bbox: BoundingBox) -> int:
+        """Side in frame pixels of the view that suits an object."""
+        diameter = max(bbox[2] - bbox[0], bbox[3] - bbox[1], 1)
+        octaves = math.log2(diameter * self.extent / self.input_size)
+        step = round(octaves * _STEPS_PER_OCTAVE) / _STEPS_PER_OCTAVE
+        # The object with its margin has to fit, whatever was asked for.
+        least = diameter / (1 - 2 * self.margin) + 2
+        wanted = max(round(self.input_size * 2**step), math.ceil(least))
+        return min(wanted, max(self.frame_shape))
+
+    def _square(self, yx: tuple[float, float], side: int) -> View:
+        return View.square(yx, side, self.frame_shape, (self.input_size, self.input_size))
+
+    def _holds(self, view: View, bbox: BoundingBox) -> bool:
+        return view.contains(bbox, self.margin * view.height)
+
+    def _keeps(self, view: View, bbox: BoundingBox, side: int) -> bool:
+        part = side / view.height
+        return _SMALLEST_KEPT <= part <= _LARGEST_KEPT and self._holds(view, bbox)
+
+    def _shares(self, view: View, bbox: BoundingBox, side: int) -> bool:
+        part = side / view.height
+        return _SMALLEST_SHARED <= part <= _LARGEST_SHARED and self._holds(view, bbox)
+
+
+def _center(bbox: BoundingBox) -> tuple[float, float]:
+    return (bbox[0] + bbox[2] - 1) / 2, (bbox[1] + bbox[3] - 1) / 2
