@@ -42,6 +42,13 @@ def test_an_empty_record_is_hidden_and_has_no_pixel():
     assert not record.mask((5, 5)).any()
 
 
+def test_the_centre_is_the_mean_of_the_pixels():
+    record = MaskRecord.from_mask(blob((30, 40), 11, 22, 3, 4))
+    assert record.centroid() == (12.0, 23.5)
+    with pytest.raises(ValueError, match="no centre"):
+        MaskRecord.from_mask(np.zeros((4, 4), bool)).centroid()
+
+
 def test_a_record_that_does_not_fit_says_so():
     record = MaskRecord.from_mask(blob((20, 20), 10, 10, 5, 5))
     with pytest.raises(ValueError, match=r"\(12, 20\)"):

@@ -89,6 +89,19 @@ class MaskRecord:
         """Number of pixels inside."""
         return int.from_bytes(self.bits, "big").bit_count()
 
+    def centroid(self) -> tuple[float, float]:
+        """Return the mean position of the pixels inside, (y, x) in the frame.
+
+        Raises
+        ------
+        ValueError
+            If no pixel is inside.
+        """
+        if not self.visible:
+            raise ValueError("an empty mask has no centre: check `visible` first")
+        ys, xs = np.nonzero(self.crop())
+        return float(ys.mean()) + self.bbox[0], float(xs.mean()) + self.bbox[1]
+
     def crop(self) -> NDArray[np.bool_]:
         """Return the pixels of the bounding box, bool (y1 - y0, x1 - x0)."""
         y0, x0, y1, x1 = self.bbox

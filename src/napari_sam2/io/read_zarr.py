@@ -9,14 +9,19 @@ import zarr
 
 from napari_sam2.io.axes import MovieArray
 
-__all__ = ["is_zarr", "read_zarr"]
+__all__ = ["has_metadata", "is_zarr", "read_zarr"]
 
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
 
 
 def is_zarr(folder: Path) -> bool:
     """Whether a folder is a zarr array or group, or claims to be one by its name."""
-    return folder.suffix == ".zarr" or any((folder / mark).exists() for mark in _MARKS)
+    return folder.suffix == ".zarr" or has_metadata(folder)
+
+
+def has_metadata(folder: Path) -> bool:
+    """Whether a folder has the metadata of a zarr array or group."""
+    return any((folder / mark).is_file() for mark in _MARKS)
 
 
 def read_zarr(path: Path) -> tuple[MovieArray, str | None]:

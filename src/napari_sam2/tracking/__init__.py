@@ -1,0 +1,1 @@
+"""Masklets over time: tracks and their family trees. numpy only."""
