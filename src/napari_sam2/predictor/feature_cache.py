@@ -1,4 +1,4 @@
-"""Image features that are kept, because the next click or the next pass looks at the frame again."""
+"""Image features that are kept: the next click, or the next pass, looks at the frame again."""
 
 from __future__ import annotations
 

@@ -83,8 +83,9 @@ def keep_heap() -> bool:
     """Keep freed memory in the process, which makes large temporary tensors cheap on Linux.
 
     By default the C library returns every block above 32 MB to the system, and asks for it again,
-    page by page, in the next call of the network. This setting belongs to the whole process, so
-    only programs that own theirs (the command line, a worker) make it; importing never does.
+    page by page, in the next call of the network. The price is that the process stays as large as
+    it ever was, and a few blocks larger. The setting belongs to the whole process, so only programs
+    that own theirs (the command line, a worker) make it; importing never does.
 
     Returns
     -------
@@ -112,12 +113,13 @@ def _best_device() -> torch.device:
 
 def _asked_device(name: str) -> torch.device:
     """Return the device of this name, which has to be there."""
+    unknown = f"unknown device {name!r}: choose 'cpu', 'cuda', 'cuda:1' ... or 'mps'"
     try:
         device = torch.device(name)
     except RuntimeError:
-        device = None
-    if device is None or device.type not in _KINDS:
-        raise ValueError(f"unknown device {name!r}: choose 'cpu', 'cuda', 'cuda:1' ... or 'mps'")
+        raise ValueError(unknown) from None
+    if device.type not in _KINDS:
+        raise ValueError(unknown)
     if device.type == "cuda":
         return _asked_gpu(name, device)
     if device.type == "mps" and not torch.backends.mps.is_available():
@@ -136,9 +138,11 @@ def _asked_gpu(name: str, device: torch.device) -> torch.device:
             "driver, or use device='cpu', or leave the device out"
         )
     count = torch.cuda.device_count()
-    if device.index is None:
+    # torch.device is annotated as if it always had a number; "cuda" alone has none.
+    index: int | None = device.index
+    if index is None:
         return torch.device("cuda", torch.cuda.current_device())
-    if device.index >= count:
+    if index >= count:
         raise RuntimeError(
             f"device {name!r} was asked for, but there are {count} CUDA devices: "
             f"use 'cuda:0' to 'cuda:{count - 1}'"

@@ -1,0 +1,134 @@
+"""Holes, specks, overlaps and stability."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_sam2.predictor.postprocess import (
+    LOST_LOGIT,
+    fill_holes,
+    remove_specks,
+    resolve_overlaps,
+    stability_score,
+)
+
+
+def from_picture(*rows):
+    """Return logits: # inside, . outside."""
+    return torch.tensor([[3.0 if c == "#" else -3.0 for c in row] for row in rows])
+
+
+def to_picture(logits):
+    return tuple("".join("#" if v > 0 else "." for v in row) for row in logits.tolist())
+
+
+RING = (
+    "########..",
+    "#......#..",
+    "#.#..#.###",
+    "########.#",
+    "#..#####.#",
+    "##########",
+)
+
+
+def test_small_holes_are_filled():
+    filled = to_picture(fill_holes(from_picture(*RING), 4))
+    assert filled == (
+        "##########",
+        "#......###",
+        "#.#..#.###",
+        "##########",
+        "##########",
+        "##########",
+    ), "the pocket at the border is a patch of background like any other"
+
+
+def test_corners_connect_a_hole():
+    """Two single pixels that touch at a corner are one hole of two pixels."""
+    logits = from_picture("####", "#.##", "##.#", "####")
+    assert torch.equal(fill_holes(logits, 1), logits)
+    assert to_picture(fill_holes(logits, 2)) == ("####",) * 4
+
+
+def test_each_mask_of_a_batch_for_itself():
+    a = from_picture("###", "#.#", "###")
+    b = from_picture("...", "...", "###")
+    batch = torch.stack([a, b, a])[:, None]
+    filled = fill_holes(batch, 5)
+    assert filled.shape == (3, 1, 3, 3)
+    assert to_picture(filled[0, 0]) == to_picture(filled[2, 0]) == ("###",) * 3
+    assert torch.equal(filled[1, 0], b)
+    assert torch.equal(batch[0, 0], a), "the input is left alone"
+
+
+def test_specks_go_but_not_the_object():
+    logits = from_picture("#....##", ".....##", "..#....", "...#...")
+    removed = to_picture(remove_specks(logits, 2))
+    assert removed == (".....##", ".....##", ".......", ".......")
+    tiny = from_picture("...", ".#.", "...")
+    assert torch.equal(remove_specks(tiny, 10), tiny)
+    full = torch.ones(1, 1, 4, 4)
+    assert torch.equal(remove_specks(full, 100), full)
+
+
+def test_nothing_to_do_costs_nothing():
+    logits = from_picture(*RING)
+    assert fill_holes(logits, 0) is logits
+    assert remove_specks(logits, 0) is logits
+    empty = -torch.ones(2, 1, 5, 5)
+    assert torch.equal(remove_specks(empty, 3), empty)
+
+
+def test_the_most_certain_object_keeps_the_pixel():
+    a = ((0, 0), torch.full((4, 6), 2.0))
+    b = ((2, 4), torch.full((4, 6), 3.0))
+    c = ((20, 20), torch.full((2, 2), 1.0))
+    resolved = resolve_overlaps([a, b, c])
+    assert [origin for origin, _ in resolved] == [(0, 0), (2, 4), (20, 20)]
+    assert (resolved[0][1] > 0).sum() == 20
+    assert (resolved[0][1][2:, 4:] == LOST_LOGIT).all()
+    assert (resolved[1][1] > 0).all()
+    assert resolved[2][1] is c[1]
+    assert (a[1] == 2).all(), "the input is left alone"
+
+
+def test_of_three_one_wins_everywhere():
+    torch.manual_seed(0)
+    crops = [((0, 0), torch.randn(8, 8)), ((2, 1), torch.randn(8, 8)), ((1, 2), torch.randn(8, 8))]
+    canvas = torch.full((3, 12, 12), -100.0)
+    for k, ((y, x), logits) in enumerate(crops):
+        canvas[k, y : y + 8, x : x + 8] = logits
+    claims = torch.zeros(12, 12, dtype=torch.int)
+    for k, ((y, x), logits) in enumerate(resolve_overlaps(crops)):
+        mask = logits > 0
+        claims[y : y + 8, x : x + 8] += mask
+        winner = (canvas.argmax(0) == k) & (canvas[k] > 0)
+        assert torch.equal(mask, winner[y : y + 8, x : x + 8])
+    assert claims.max() == 1
+    assert torch.equal(claims > 0, (canvas > 0).any(0)), "no pixel is lost to nobody"
+
+
+def test_equal_claims_go_to_the_first():
+    same = torch.ones(3, 3)
+    first, second = resolve_overlaps([((5, 5), same), ((5, 5), same)])
+    assert (first[1] > 0).all()
+    assert not (second[1] > 0).any()
+
+
+def test_no_objects_and_empty_crops():
+    assert resolve_overlaps([]) == []
+    crops = [((0, 0), torch.zeros(0, 0)), ((0, 0), torch.ones(3, 3))]
+    assert (resolve_overlaps(crops)[1][1] > 0).all()
+
+
+def test_stability():
+    sharp = from_picture("##..", "##..")
+    soft = torch.tensor([[2.0, 0.5, -0.5, -2.0]])
+    assert stability_score(sharp) == 1
+    torch.testing.assert_close(stability_score(soft), torch.tensor(1 / 3))
+    batch = torch.stack([soft, torch.full_like(soft, -5)])[:, None]
+    torch.testing.assert_close(stability_score(batch), torch.tensor([[1 / 3], [1.0]]))
+    with pytest.raises(ValueError, match="-2"):
+        stability_score(soft, offset=-2)
