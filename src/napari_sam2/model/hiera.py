@@ -215,7 +215,7 @@ def _stage_ends(config: HieraConfig) -> tuple[int, ...]:
 
 
 def _build_blocks(config: HieraConfig) -> list[HieraBlock]:
-    blocks = []
+    blocks: list[HieraBlock] = []
     dim = config.embed_dim
     for stage, depth in enumerate(config.stages):
         for step in range(depth):

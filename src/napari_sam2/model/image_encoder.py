@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -62,7 +64,7 @@ class ImageEncoder(nn.Module):
         ImageFeatures
         """
         finest, fine, middle, coarse = self.trunk(images)
-        to_coarse, to_middle, to_fine, to_finest = self.neck.convs
+        to_coarse, to_middle, to_fine, to_finest = cast(list[Lateral], list(self.neck.convs))
         # Only the stride-16 map receives the coarser one from above; as in the reference.
         embedding = to_middle(middle) + F.interpolate(to_coarse(coarse), scale_factor=2.0)
         return ImageFeatures(

@@ -94,7 +94,8 @@ class PromptEncoder(nn.Module):
         labels = torch.cat([labels, labels.new_full((rows, 1), PADDING)], dim=1)  # (B, P + 1)
         scale = points.new_tensor([size[1], size[0]])
         encoded = self.pe_layer(points / scale).to(weight.dtype)  # (B, P + 1, C)
-        table = torch.cat([weight, *[e.weight for e in self.point_embeddings]])  # (5, C)
+        kinds: list[Tensor] = [kind.get_parameter("weight") for kind in self.point_embeddings]
+        table = torch.cat([weight, *kinds])  # (5, C)
         is_point = (labels != PADDING)[..., None]
         return torch.where(is_point, encoded, 0.0) + table[labels.long() + 1]
 

@@ -117,7 +117,7 @@ class VideoSession:
         self.features = FeatureCache(cache_bytes)
         self.model: object | None = None
         self._source: FrameSource = frames
-        self._last_read: tuple[int, NDArray] | None = None
+        self._last_read: tuple[int, NDArray[Any]] | None = None
 
     @classmethod
     def open(
@@ -169,7 +169,7 @@ class VideoSession:
         """Grows with every change of the prompts; answers carry it, older ones are stale."""
         return self.prompts.revision
 
-    def read(self, frame: int) -> NDArray:
+    def read(self, frame: int) -> NDArray[Any]:
         """Return the raw values of a frame; the last one read is kept for its other views."""
         if self._last_read is None or self._last_read[0] != frame:
             self._last_read = frame, self._source.read(frame)
@@ -227,7 +227,7 @@ class VideoSession:
             case PointPrompt(yx=yx):
                 self._check_inside((yx,))
             case BoxPrompt(yxyx=(y0, x0, y1, x1)):
-                # A box may reach over the edge, as boxes drawn by hand do, but must touch the frame.
+                # A box drawn by hand may reach over the edge, but must touch the frame.
                 nearest = (max(y0, 0.0), max(x0, 0.0)), (min(y1, height - 1), min(x1, width - 1))
                 self._check_inside(nearest)
             case MaskPrompt(shape=shape) if shape != (height, width):

@@ -147,7 +147,7 @@ class Tracker:
         frame and the mask. That is not exact: the mask is certain where the first encoding saw
         probabilities. ``PredictorOptions.keep_memories`` avoids it within one view.
         """
-        frame, step = place
+        frame = place[0]
         state = session.objects[object_id]
         known = set(state.bank.recent)
         known |= {f for f, revision in state.tracked.items() if revision == state.revision}
