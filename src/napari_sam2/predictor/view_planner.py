@@ -110,7 +110,7 @@ class ViewPlanner:
         -------
         dict
             Object id to its view. Views that fit are kept; the others are chosen greedily: the
-            view around the object whose neighbourhood holds the most others comes first.
+            view that holds the most objects comes first.
         """
         views: dict[int, View] = {}
         waiting: dict[int, BoundingBox] = {}
@@ -160,18 +160,41 @@ class ViewPlanner:
         self, waiting: Mapping[int, BoundingBox], offers: Mapping[int, View]
     ) -> dict[int, View]:
         sides = {i: self.side_of(bbox) for i, bbox in waiting.items()}
-        served = {
-            i: {j for j, bbox in waiting.items() if i == j or self._shares(view, bbox, sides[j])}
-            for i, view in offers.items()
-        }
         views: dict[int, View] = {}
         left = set(waiting)
         while left:
-            best = max(left, key=lambda i: (len(served[i] & left), -i))
-            for object_id in served[best] & left:
-                views[object_id] = offers[best]
-            left -= served[best]
+            groups = (self._group(seed, left, waiting, sides) for seed in sorted(left))
+            group, around = max(groups, key=lambda found: len(found[0]))
+            seed = group[0]
+            # Alone, an object stays in the view that it is offered: its memories are there.
+            shared = self._square(_center(around), sides[seed])
+            view = offers[seed] if len(group) == 1 else shared
+            views |= dict.fromkeys(group, view)
+            left -= set(group)
         return views
+
+    def _group(
+        self,
+        seed: int,
+        left: Iterable[int],
+        boxes: Mapping[int, BoundingBox],
+        sides: Mapping[int, int],
+    ) -> tuple[list[int], BoundingBox]:
+        """Gather the nearest objects that one view of the seed's size can hold with margin."""
+        center, around = _center(boxes[seed]), boxes[seed]
+        side = sides[seed]
+        group = [seed]
+        for other in sorted(left, key=lambda i: math.dist(_center(boxes[i]), center)):
+            union = _union(around, boxes[other])
+            is_alike = _SMALLEST_SHARED <= sides[other] / side <= _LARGEST_SHARED
+            if (
+                other != seed
+                and is_alike
+                and self._holds(self._square(_center(union), side), union)
+            ):
+                group.append(other)
+                around = union
+        return group, around
 
     def side_of(self, bbox: BoundingBox) -> int:
         """Side in frame pixels of the view that suits an object."""
@@ -200,3 +223,7 @@ class ViewPlanner:
 
 def _center(bbox: BoundingBox) -> tuple[float, float]:
     return (bbox[0] + bbox[2] - 1) / 2, (bbox[1] + bbox[3] - 1) / 2
+
+
+def _union(a: BoundingBox, b: BoundingBox) -> BoundingBox:
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
