@@ -1,0 +1,120 @@
+"""Reading annotated sets, and picking objects from them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.io import imsave
+
+from napari_sam2.evaluation.ground_truth import (
+    pick_masklets,
+    pick_stills,
+    read_movie,
+    read_stills,
+)
+from napari_sam2.evaluation.run import DEFAULT_SETS, KEPT_BACK, STILLS, open_set
+
+
+@pytest.fixture
+def movie_folder(tmp_path, moving_disks):
+    movie = moving_disks(frames=6, annotated=(0, 2, 5))
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    tifffile.imwrite(folder / "tiny_images.tif", movie.images)
+    tifffile.imwrite(folder / "tiny_labels.tif", movie.labels)
+    info = {"labelled_frame_indices": [0, 2, 5], "frame_numbers": [10, 11, 12, 13, 14, 15]}
+    (folder / "info.json").write_text(json.dumps(info))
+    (folder / "man_track.txt").write_text("1 10 12 0\n2 10 15 0\n5 3 15 0\n9 40 50 0\n")
+    return folder
+
+
+def test_movie_is_read_with_lifetimes_as_frame_indices(movie_folder):
+    movie = read_movie(movie_folder)
+    assert movie.images.shape == (6, 96, 112)
+    assert movie.annotated == (0, 2, 5)
+    assert movie.lifetimes == {1: (0, 2), 2: (0, 5), 5: (0, 5)}
+    assert movie.lives_until(2, 5)
+    assert not movie.lives_until(1, 5)
+
+
+def test_frames_without_annotation_are_not_background(movie_folder):
+    movie = read_movie(movie_folder)
+    with pytest.raises(ValueError, match="frame 1 of tiny is not annotated"):
+        movie.mask(1, 1)
+    with pytest.raises(ValueError, match="frame 3 of tiny is not annotated"):
+        movie.objects_on(3)
+
+
+def test_missing_files_are_named(movie_folder):
+    with pytest.raises(ValueError, match=r"tiny_gold\.tif is missing"):
+        read_movie(movie_folder, "gold")
+    with pytest.raises(ValueError, match="NAPARI_SAM2_DATA"):
+        open_set(movie_folder.parent / "absent")
+
+
+def test_grey_and_colour_stills_are_read(tmp_path):
+    labels = np.zeros((12, 14), dtype=np.uint16)
+    labels[3:8, 3:8] = 1
+    imsave(tmp_path / "007_image.png", labels.astype(np.uint8), check_contrast=False)
+    colours = np.zeros((12, 14, 3), dtype=np.uint8)
+    imsave(tmp_path / "009_image.png", colours, check_contrast=False)
+    for number in (7, 9):
+        imsave(tmp_path / f"{number:03d}_labels.png", labels, check_contrast=False)
+    grey, colour = read_stills(tmp_path, (7, 9))
+    assert grey.images.shape == (1, 12, 14)
+    assert colour.images.shape == (1, 12, 14, 3)
+    assert grey.objects_on(0) == (1,)
+
+
+def test_stills_are_picked_the_same_for_the_same_seed(moving_disks):
+    movies = [moving_disks(), moving_disks(speed=1.0)]
+    picked = [(s.frame, s.object_id) for s in pick_stills(movies, 10, seed=4)]
+    assert picked == [(s.frame, s.object_id) for s in pick_stills(movies, 10, seed=4)]
+    assert picked != [(s.frame, s.object_id) for s in pick_stills(movies, 10, seed=5)]
+    assert len(picked) == 10
+
+
+def test_stills_are_spread_over_frames_and_leave_out_specks(moving_disks):
+    picked = pick_stills([moving_disks(frames=5)], 5, seed=0)
+    assert sorted(s.frame for s in picked) == [0, 1, 2, 3, 4]
+    assert all(s.object_id != 5 for s in pick_stills([moving_disks()], 99, 0, min_area=200))
+    assert len(pick_stills([moving_disks(frames=5)], 99, seed=0)) == 15
+
+
+def test_masklets_are_scored_on_annotated_frames_only(movie_folder):
+    movie = read_movie(movie_folder)
+    (task,) = pick_masklets(movie, count=9, length=5, seed=0)
+    assert (task.first, task.last, task.scored) == (0, 5, (2, 5))
+    assert task.object_ids == (2, 5)  # object 1 ends too early
+
+
+def test_masklets_share_first_frames(moving_disks):
+    tasks = pick_masklets(moving_disks(frames=12), count=5, length=4, seed=1, starts=2)
+    assert [task.first for task in tasks] == [0, 7]
+    assert [len(task.object_ids) for task in tasks] == [3, 2]
+
+
+def test_a_still_has_no_masklets(moving_disks):
+    assert pick_masklets(moving_disks(frames=1), count=5, length=4, seed=1) == []
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", DEFAULT_SETS[:3])
+def test_real_movies_offer_enough_objects(data_folder, name):
+    (movie,) = open_set(data_folder / name)
+    tasks = pick_masklets(movie, 24, 20, seed=0)
+    assert 20 <= sum(len(task.object_ids) for task in tasks) <= 24
+    assert all(movie.mask(i, task.first).any() for task in tasks for i in task.object_ids)
+    assert all(set(task.scored) <= set(movie.annotated) for task in tasks)
+
+
+@pytest.mark.data
+def test_kept_back_stills_are_those_that_training_keeps_back(data_folder):
+    training = pytest.importorskip("napari_sam2.training.datasets")
+    split = training.dsb2018_split(data_folder / STILLS)
+    assert set(KEPT_BACK) <= set(split["validation"])
+    assert not set(KEPT_BACK) & set(split["train"])
+    assert len(open_set(data_folder / STILLS)) == len(KEPT_BACK) == 49

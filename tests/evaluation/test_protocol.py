@@ -1,0 +1,86 @@
+"""The protocols and reports, on rivals whose scores are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_sam2.evaluation.ground_truth import pick_masklets, pick_stills
+from napari_sam2.evaluation.metrics import iou
+from napari_sam2.evaluation.protocol import score_masklets, score_stills
+from napari_sam2.evaluation.report import markdown, summarise
+from napari_sam2.evaluation.rivals import CopyMask, EllipseInBox, WatershedUnderClick
+from napari_sam2.evaluation.run import Contest, Sampling
+
+
+class HalfThenWhole:
+    """Answers the left half, and the whole only to a second positive click on the right."""
+
+    name = "half"
+    protocols = ("1 click", "3 clicks")
+
+    def __init__(self, truth):
+        self.truth = truth
+        self.asked = []
+
+    def answer(self, movie, frame, prompts):
+        self.asked.append(prompts.clicks)
+        left = self.truth.copy()
+        left[:, 40:] = False
+        return left if len(prompts.clicks) == 1 else self.truth
+
+
+def test_second_click_goes_where_the_first_answer_was_wrong(moving_disks):
+    movie = moving_disks(frames=1)
+    (still,) = [s for s in pick_stills([movie], 3, 0) if s.object_id == 2]
+    method = HalfThenWhole(movie.mask(2, 0))
+    scores = {s.protocol: s.iou for s in score_stills(method, [still])}
+    assert 0.4 < scores["1 click"] < 0.55
+    assert scores["3 clicks"] == 1.0
+    first, second = method.asked[1]
+    assert first == ((60.0, 40.0), True)
+    assert second[1]
+    assert second[0][1] > 40
+
+
+def test_masklet_scores_are_means_over_annotated_frames(moving_disks):
+    movie = moving_disks(frames=7, annotated=(0, 2, 3, 6))
+    (task,) = pick_masklets(movie, count=3, length=6, seed=0)
+    scores = {s.object_id: s for s in score_masklets(CopyMask(), [task])}
+    expected = [iou(movie.mask(1, 0), movie.mask(1, t)) for t in (2, 3, 6)]
+    assert list(scores[1].per_frame) == [2, 3, 6]
+    assert scores[1].iou == pytest.approx(np.mean(expected))
+    assert scores[1].lost
+    assert not scores[2].lost
+    assert scores[2].iou == 1.0
+
+
+def test_object_left_out_of_an_annotated_frame_is_not_scored_there(moving_disks):
+    movie = moving_disks(frames=4)
+    movie.labels[2][movie.labels[2] == 5] = 0
+    (task,) = pick_masklets(movie, count=3, length=3, seed=0)
+    scores = {s.object_id: s for s in score_masklets(CopyMask(), [task])}
+    assert list(scores[5].per_frame) == [1, 3]
+    assert scores[5].iou == 1.0
+
+
+def test_methods_take_part_only_in_their_protocols(moving_disks):
+    stills = pick_stills([moving_disks(frames=1)], 3, 0)
+    assert {s.protocol for s in score_stills(EllipseInBox(), stills)} == {"box"}
+    assert len(score_stills(WatershedUnderClick(), stills)) == 9
+
+
+def test_rivals_run_through_tables_and_are_the_same_twice(moving_disks):
+    movies = [moving_disks(frames=6)]
+    contest, sampling = Contest.of_rivals(), Sampling(stills=6, masklets=3, frames=5)
+    scores = {"disks": contest.score(movies, sampling)}
+    again = {"disks": contest.score(movies, sampling)}
+    assert markdown(summarise(scores)) == markdown(summarise(again))
+    cells = {(c.protocol, c.method): c for c in summarise(scores)}
+    assert cells["1 click", "watershed (global threshold)"].iou > 0.85
+    copied = cells["5 frames from a mask", "copy the mask"]
+    assert copied.count == 3
+    assert copied.lost == pytest.approx(1 / 3)
+    table = markdown(summarise(scores))
+    assert "| 5 frames from a mask: IoU (lost) | disks (n = 3) |" in table
+    assert "(33 %) |" in table
