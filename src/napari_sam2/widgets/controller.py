@@ -1,0 +1,380 @@
+"""Decides what happens: between the viewer's layers and the worker, without any Qt.
+
+Everything here runs on the window's thread and returns at once. What the worker has to say waits
+until `SegmentationController.poll` is called, which the dock does when it is woken.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from psygnal import Signal, SignalGroup
+
+from napari_sam2.predictor.options import Direction, PropagateOptions
+from napari_sam2.widgets import messages
+from napari_sam2.widgets.engine import Engine
+from napari_sam2.widgets.layers import SegmentationLayers, Tool
+from napari_sam2.widgets.live_view import LiveView
+from napari_sam2.widgets.object_choice import ObjectChoice
+from napari_sam2.widgets.open_movie import OpenMovie
+from napari_sam2.widgets.status import (
+    Status,
+    answer_status,
+    failure_status,
+    loading_status,
+    run_status,
+)
+from napari_sam2.widgets.worker import Worker
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+RunState = Literal["idle", "running", "paused"]
+
+logger = logging.getLogger(__name__)
+
+
+class ControllerEvents(SignalGroup):
+    """What panels may want to know; all are emitted on the window's thread."""
+
+    image_changed = Signal(object)
+    """The image layer in work, or None."""
+    model_changed = Signal(str, str)
+    """Name and device of the network; the device is empty while it loads or when it failed."""
+    run_changed = Signal(str)
+    """A `RunState`."""
+    progressed = Signal(messages.Progress)
+    """How far the run is."""
+    status_changed = Signal(Status)
+    """What to tell the user."""
+
+
+class SegmentationController:
+    """One user at work in one viewer.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer.
+    wake : callable
+        Called from any thread when `poll` has something to do; it must not call it directly.
+
+    Attributes
+    ----------
+    events : ControllerEvents
+        What happens.
+    objects : ObjectChoice
+        The object in work: new, next, previous, sign.
+    live : LiveView
+        Whether the slider follows a run.
+    """
+
+    def __init__(self, viewer: ViewerModel, wake: Callable[[], None]) -> None:
+        self.events = ControllerEvents()
+        self.live = LiveView(viewer)
+        self.objects = ObjectChoice(self._known_objects)
+        self._viewer = viewer
+        self._wake = wake
+        self._worker = Worker(wake)
+        self._engine = Engine(self._worker.post)
+        self._movies: dict[Image, OpenMovie] = {}
+        self._movie: OpenMovie | None = None
+        self._run_state: RunState = "idle"
+        self._run_number = 0
+        self._is_closed = False
+        viewer.layers.events.removed.connect(self._on_removed)
+        self.objects.changed.connect(self._show_choice)
+        self.objects.sign_changed.connect(self._show_choice)
+        self._worker.start(self._engine)
+
+    # What is in work.
+
+    @property
+    def image(self) -> Image | None:
+        """The image layer in work."""
+        return None if self._movie is None else self._movie.image
+
+    @property
+    def layers(self) -> SegmentationLayers | None:
+        """The layers of the image in work."""
+        return None if self._movie is None else self._movie.layers
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of the movie in work, 0 without one."""
+        return 0 if self._movie is None else self._movie.layers.movie.shape[0]
+
+    @property
+    def run_state(self) -> RunState:
+        """Whether a run is under way."""
+        return self._run_state
+
+    @property
+    def worker_is_alive(self) -> bool:
+        """Whether the thread that runs the network is there."""
+        return self._worker.is_alive
+
+    # What a user can do.
+
+    def load_model(self, name: str = "bundled", device: str | None = None) -> None:
+        """Load a network in the background; clicks made meanwhile are answered after it.
+
+        Parameters
+        ----------
+        name : str
+            A name of `napari_sam2.model.registry.available_models`, or the path of a checkpoint.
+        device : str, optional
+            ``"cpu"``, ``"cuda"``, ``"mps"``; by default the fastest there is.
+        """
+        self._worker.submit(partial(self._engine.load, name, device))
+
+    def set_image(self, image: Image | None) -> None:
+        """Work on this image layer from now on; going back to an earlier one goes on there."""
+        if image is self.image:
+            return
+        self.cancel()
+        self._movie = None
+        if image is not None:
+            self._movie = self._open(image)
+        if self._movie is not None:
+            self._movie.enter()
+            self.objects.reset()
+            self._show_choice()
+            self.use("points")
+        self.events.image_changed.emit(self.image)
+
+    def use(self, tool: Tool) -> None:
+        """Take up a tool: ``points``, ``boxes`` or ``paint``."""
+        if self._movie is not None:
+            self._movie.layers.use(tool)
+
+    def new_object(self) -> int:
+        """Begin an object and take up the points; return its id."""
+        fresh = self.objects.new()
+        self.use("points")
+        return fresh
+
+    def clear_frame(self) -> None:
+        """Take back the prompts and the mask of the object in work on the frame that is shown."""
+        if self._movie is not None:
+            self._movie.clear(self.objects.current, self._movie.frame)
+            self._redraw_soon()
+
+    def delete_object(self) -> None:
+        """Remove the object in work everywhere, and go to a neighbour."""
+        if self._movie is None:
+            return
+        doomed = self.objects.current
+        self._movie.delete_object(doomed)
+        self.objects.leave()
+        self._redraw_soon()
+        self._tell(Status(f"Object {doomed} is deleted"))
+
+    def propagate(
+        self,
+        direction: Direction = "both",
+        start: int | None = None,
+        stop: int | None = None,
+        only_current: bool = False,
+        resume: bool = False,
+    ) -> None:
+        """Track through the movie in the background; a run under way is replaced.
+
+        Parameters
+        ----------
+        direction : {"both", "forward", "backward"}
+            From the prompts to later frames, to earlier ones, or both.
+        start, stop : int, optional
+            First and last frame of the range.
+        only_current : bool
+            Track the object in work only, not all.
+        resume : bool
+            Leave frames alone whose masks still agree with the prompts.
+        """
+        problem = self._problem_with_run(only_current)
+        if problem is not None:
+            self._tell(Status(problem, "error"))
+            return
+        objects = (self.objects.current,) if only_current else None
+        options = PropagateOptions(objects, direction, start, stop, resume)
+        self._run_number += 1
+        self._worker.submit(partial(self._engine.start, options, self._run_number))
+        self.live.begin_run()
+        self._set_run_state("running")
+        self._tell(Status("Starting…", "busy"))
+
+    def pause(self) -> None:
+        """Hold the run; clicks are still answered."""
+        if self._run_state == "running":
+            self._worker.submit(partial(self._engine.pause, True))
+            self._set_run_state("paused")
+
+    def resume(self) -> None:
+        """Let a run that is held go on."""
+        if self._run_state == "paused":
+            self._worker.submit(partial(self._engine.pause, False))
+            self._set_run_state("running")
+
+    def cancel(self) -> None:
+        """End the run after the frame it is in; what it has done is kept."""
+        if self._run_state != "idle":
+            self._worker.submit(self._engine.cancel)
+
+    def close(self) -> None:
+        """End the thread and stop listening; the layers stay."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self.live.close()
+        for movie in self._movies.values():
+            movie.close()
+        self._movies.clear()
+        self._movie = None
+        self._worker.close()
+
+    def poll(self) -> float | None:
+        """Do what waits to be done on the window's thread.
+
+        Returns
+        -------
+        float or None
+            Seconds after which to call again, None if that is not needed.
+        """
+        for message in self._worker.take():
+            self._receive(message)
+        for movie in tuple(self._movies.values()):
+            movie.settle()
+        return self.live.redraw(self.layers)
+
+    # What the worker says.
+
+    def _receive(self, message: messages.Message) -> None:
+        """Take one message."""
+        match message:
+            case messages.ModelLoading(name=name):
+                self.events.model_changed.emit(name, "")
+                self._tell(loading_status(message))
+            case messages.ModelReady(name=name, device=device, seconds=seconds):
+                self.events.model_changed.emit(name, device)
+                self._tell(Status(f"{name} is ready ({seconds:.1f} s)"))
+            case messages.Predicted():
+                movie = self._find(message.movie)
+                if movie is not None and movie.take_answer(message):
+                    self.live.request()
+                    self._tell(answer_status(message))
+            case messages.FrameTracked():
+                self._receive_frame(message)
+            case messages.RunEnded():
+                self._receive_end(message)
+            case messages.Failed():
+                self._receive_failure(message)
+
+    def _receive_frame(self, message: messages.FrameTracked) -> None:
+        """Show the masks of a frame of a run."""
+        movie, result = self._find(message.movie), message.result
+        if movie is None:
+            return
+        movie.put(result.frame, [(one.object_id, one.record) for one in result.objects])
+        if movie is self._movie:
+            self.live.request(result.frame)
+            self.events.progressed.emit(message.progress)
+
+    def _receive_end(self, message: messages.RunEnded) -> None:
+        """Show the tracks that a run leaves."""
+        movie = self._find(message.movie)
+        if movie is not None and message.tracks is not None:
+            movie.layers.show_tracks(message.tracks)
+        # A run that another one has replaced ends, too, when the other is already under way.
+        if message.number == self._run_number:
+            self._set_run_state("idle")
+            self._tell(run_status(message))
+
+    def _receive_failure(self, failure: messages.Failed) -> None:
+        """Say what went wrong and take back the prompt that was to blame."""
+        logger.error("%s failed", failure.task, exc_info=failure.error)
+        if failure.prompt is not None and self._movie is not None:
+            self._movie.take_back(failure.prompt)
+        if failure.task == "model":
+            self.events.model_changed.emit("", "")
+        self._tell(failure_status(failure))
+
+    # What the viewer says.
+
+    def _on_removed(self, event: Any) -> None:
+        """Go on without a layer that was removed by hand."""
+        gone = self._movies.pop(event.value, None)
+        if gone is None:
+            for movie in self._movies.values():
+                movie.layers.forget(event.value)
+            return
+        if gone is self._movie:
+            self.set_image(None)
+            self._tell(Status(f"{gone.image.name} was removed; its labels stay"))
+        gone.close()
+
+    def _on_picked(self, label: int) -> None:
+        if label > 0:
+            self.objects.select(label)
+
+    def _on_touched(self, movie: OpenMovie) -> None:
+        # Who draws on another movie wants to work on it.
+        if movie is not self._movie:
+            self.set_image(movie.image)
+
+    # Small steps.
+
+    def _open(self, image: Image) -> OpenMovie | None:
+        """Make or find the open movie of an image; None if it cannot be one."""
+        if image in self._movies:
+            return self._movies[image]
+        try:
+            movie = OpenMovie(self._viewer, image, self._worker, self._engine)
+        except ValueError as error:
+            self._tell(Status(str(error), "error"))
+            return None
+        movie.touched.connect(self._on_touched)
+        movie.asked.connect(self.objects.note)
+        movie.told.connect(self._tell)
+        movie.unsettled.connect(self._wake)
+        movie.layers.picked.connect(self._on_picked)
+        self._movies[image] = movie
+        return movie
+
+    def _find(self, key: str) -> OpenMovie | None:
+        """Return the open movie with this key; None if it was removed meanwhile."""
+        return next((movie for movie in self._movies.values() if movie.key == key), None)
+
+    def _problem_with_run(self, only_current: bool) -> str | None:
+        """Say why a run cannot begin, None if it can."""
+        if self._movie is None:
+            return "There is no movie: choose an image layer first"
+        if only_current and not self.objects.is_known:
+            return f"Object {self.objects.current} has no prompt: click it first"
+        if not self._movie.layers.object_ids:
+            return "There is nothing to track: click a cell first"
+        return None
+
+    def _known_objects(self) -> set[int]:
+        return set() if self._movie is None else self._movie.layers.object_ids
+
+    def _show_choice(self) -> None:
+        """Make the layers draw for the object in work."""
+        if self._movie is not None:
+            self._movie.layers.set_next(self.objects.current, self.objects.is_positive)
+
+    def _redraw_soon(self) -> None:
+        self.live.request()
+        self._wake()
+
+    def _set_run_state(self, state: RunState) -> None:
+        if state != self._run_state:
+            self._run_state = state
+            self.events.run_changed.emit(state)
+
+    def _tell(self, status: Status) -> None:
+        self.events.status_changed.emit(status)

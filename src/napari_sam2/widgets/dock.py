@@ -1,0 +1,151 @@
+"""The dock widget: puts the panels together, and ties controller and Qt."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import napari.viewer
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from qtpy.QtWidgets import QApplication, QFrame, QLabel, QMainWindow, QVBoxLayout, QWidget
+
+from napari_sam2.widgets import keys
+from napari_sam2.widgets.controller import SegmentationController
+from napari_sam2.widgets.object_panel import ObjectPanel
+from napari_sam2.widgets.run_panel import RunPanel
+from napari_sam2.widgets.source_panel import DEFAULT_MODEL, SourcePanel
+
+if TYPE_CHECKING:
+    from napari_sam2.widgets.status import Status
+
+_STATUS_STYLES = {"info": "", "busy": "font-style: italic;", "error": "color: #e5484d;"}
+
+
+class _Waker(QObject):
+    """Carries the worker's call over to the window's thread."""
+
+    woken = Signal()
+
+
+class TrackWidget(QWidget):
+    """Click a cell, see its mask, track it through the movie.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        The viewer; napari passes it by this name.
+
+    Attributes
+    ----------
+    controller : SegmentationController
+        Does everything that the buttons do, from Python.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        # Napari hands plugins a proxy that wraps every layer anew; only public names are used
+        # here, but layers have to be told apart by identity.
+        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._viewer = viewer
+        self._window: QWidget | None = None
+        self._waker = _Waker()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._poll)
+        self._waker.woken.connect(self._poll, Qt.ConnectionType.QueuedConnection)
+        self.controller = SegmentationController(viewer, self._wake)
+        self.status_label = QLabel()
+        self.status_label.setWordWrap(True)
+        self.status_label.setMinimumHeight(2 * self.status_label.fontMetrics().height() + 4)
+        self.status_label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.source_panel = SourcePanel(viewer, self.controller)
+        self.object_panel = ObjectPanel(viewer, self.controller)
+        self.run_panel = RunPanel(self.controller)
+        layout = QVBoxLayout(self)
+        for panel in (self.source_panel, self.object_panel, self.run_panel):
+            layout.addWidget(panel)
+            layout.addWidget(_line())
+        layout.addWidget(self.status_label)
+        layout.addStretch(1)
+        self.controller.events.status_changed.connect(self._show_status)
+        keys.bind(viewer, self.controller, both=self.run_panel.run)
+        QApplication.instance().aboutToQuit.connect(self.shut_down)
+        self._choose_first_image()
+        self.controller.load_model(DEFAULT_MODEL)
+
+    def shut_down(self) -> None:
+        """End the worker and let go of the viewer; the layers stay. Can be called twice."""
+        self._timer.stop()
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+            self._window = None
+        with contextlib.suppress(TypeError, RuntimeError):  # disconnected before
+            QApplication.instance().aboutToQuit.disconnect(self.shut_down)
+        if self.controller.worker_is_alive:
+            keys.unbind(self._viewer)
+            self.source_panel.disconnect_viewer()
+            self.object_panel.disconnect_viewer()
+        self.controller.close()
+        self.setEnabled(False)
+
+    def event(self, event: QEvent) -> bool:
+        """Notice where the widget is: the x of a dock only takes the widget out of it."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            if self._window is not None:
+                self.shut_down()
+        elif event.type() in (QEvent.Type.ParentChange, QEvent.Type.Show):
+            self._watch_window()
+        return super().event(event)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """End the worker when the window closes."""
+        if watched is self._window and event.type() == QEvent.Type.Close:
+            # The user may still say no to closing; afterwards the window tells.
+            if event.spontaneous():
+                QTimer.singleShot(0, self._shut_down_if_closed)
+            else:
+                self.shut_down()
+        return False
+
+    def _watch_window(self) -> None:
+        """Filter the events of the main window that the widget is in, also while it floats."""
+        window = self.parentWidget()
+        while window is not None and not isinstance(window, QMainWindow):
+            window = window.parentWidget()
+        if window is not None and window is not self._window:
+            window.installEventFilter(self)
+            self._window = window
+
+    def _shut_down_if_closed(self) -> None:
+        if self._window is None or not self._window.isVisible():
+            self.shut_down()
+
+    def _choose_first_image(self) -> None:
+        """Take the active image, or the topmost, so that the first click can be the first act."""
+        images = self.source_panel.images()
+        active = self._viewer.layers.selection.active
+        if images:
+            self.controller.set_image(active if active in images else images[0])
+
+    def _wake(self) -> None:
+        # Called from the worker's thread, perhaps after Qt has deleted the window.
+        with contextlib.suppress(RuntimeError):
+            self._waker.woken.emit()
+
+    def _poll(self) -> None:
+        """Take what the worker has to say, and come back for what is too early to draw."""
+        delay = self.controller.poll()
+        if delay is not None and not self._timer.isActive():
+            self._timer.start(max(1, round(1000 * delay)))
+
+    def _show_status(self, status: Status) -> None:
+        self.status_label.setText(status.text)
+        self.status_label.setStyleSheet(_STATUS_STYLES[status.level])
+
+
+def _line() -> QFrame:
+    """Return a thin line between two panels."""
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFrameShadow(QFrame.Shadow.Sunken)
+    return line

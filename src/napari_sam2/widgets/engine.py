@@ -1,0 +1,300 @@
+"""The part of the widget that lives on the worker's thread: model, predictor and sessions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from napari_sam2.widgets.coordinates import Movie
+from napari_sam2.widgets.messages import (
+    Failed,
+    FrameTracked,
+    Message,
+    ModelLoading,
+    ModelReady,
+    Outcome,
+    Predicted,
+    Progress,
+    RunEnded,
+    Task,
+)
+
+if TYPE_CHECKING:
+    from napari_sam2.predictor.options import PropagateOptions
+    from napari_sam2.predictor.results import FrameResult
+    from napari_sam2.predictor.session import VideoSession
+    from napari_sam2.predictor.video import VideoPredictor
+    from napari_sam2.prompts import Prompt
+
+
+class _Run:
+    """A propagation in progress: the predictor's generator and the time spent in it."""
+
+    def __init__(self, number: int, results: Iterator[FrameResult], total: int) -> None:
+        self.number = number
+        self._results = results
+        self._total = total
+        self._done = 0
+        self._seconds = 0.0
+
+    @property
+    def progress(self) -> Progress:
+        """How far it has come; waiting for clicks, pauses or the window does not count as time."""
+        return Progress(self._done, max(self._total, self._done), self._seconds)
+
+    def step(self) -> FrameResult | None:
+        """Track one more frame; None when there is none left."""
+        started = time.perf_counter()
+        result = next(self._results, None)
+        self._seconds += time.perf_counter() - started
+        if result is not None:
+            self._done += 1
+        return result
+
+    def close(self) -> None:
+        """Leave the session at the last frame that was done."""
+        close = getattr(self._results, "close", None)
+        if close is not None:
+            close()
+
+
+class Engine:
+    """Answers clicks and runs propagations, one small step at a time.
+
+    Only the worker's thread may call it, so the session needs no lock. Clicks go before frames of
+    a run, the newest first. Torch is imported here, when a network is first asked for, so opening
+    the dock costs the window nothing.
+
+    Parameters
+    ----------
+    post : callable
+        Takes every `Message` for the window; may wait while the window is busy.
+    """
+
+    def __init__(self, post: Callable[[Message], None]) -> None:
+        self._post = post
+        self._predictor: VideoPredictor | None = None
+        self._sessions: dict[str, VideoSession] = {}
+        self._session: VideoSession | None = None
+        self._key = ""
+        self._asked: dict[tuple[int, int], int] = {}  # (object, frame) -> ticket, newest last
+        self._run: _Run | None = None
+        self._is_paused = False
+
+    def has_work(self) -> bool:
+        """Whether a click waits for its answer or a run for its next frame."""
+        if self._predictor is None or self._session is None:
+            return False
+        return bool(self._asked) or (self._run is not None and not self._is_paused)
+
+    def advance(self) -> None:
+        """Answer the newest click or, when there is none, track one frame."""
+        if self._asked:
+            (object_id, frame), ticket = self._asked.popitem()
+            self._attempt("predict", lambda: self._answer(object_id, frame, ticket))
+        elif self._run is not None:
+            self._track_frame(self._run)
+
+    def close(self) -> None:
+        """End the run and let go of network and sessions."""
+        self._attempt("run", self._stop)
+        self._predictor = self._session = None
+        self._sessions.clear()
+        self._asked.clear()
+
+    # Commands. Each is one entry of the worker's queue.
+
+    def load(self, name: str, device: str | None = None) -> None:
+        """Load a network, downloading it when it is not there yet; a run is cancelled first."""
+
+        def work() -> None:
+            self._post(ModelLoading(name))
+            started = time.perf_counter()
+            from napari_sam2.model.checkpoint import load_model
+            from napari_sam2.predictor.runtime import Runtime
+            from napari_sam2.predictor.video import VideoPredictor
+
+            runtime = Runtime.auto(device)
+            model = load_model(name, progress=self._download_progress(name))
+            predictor = VideoPredictor(model, runtime=runtime)
+            self.cancel()
+            self._predictor = predictor
+            seconds = time.perf_counter() - started
+            self._post(ModelReady(name, runtime.describe(), seconds))
+
+        self._attempt("model", work)
+
+    def open(self, key: str, movie: Movie) -> None:
+        """Go to the session of a movie, beginning it when there is none under this key."""
+
+        def work() -> None:
+            self.cancel()
+            self._asked.clear()
+            self._session = None
+            if key not in self._sessions:
+                self._sessions[key] = _open_session(movie)
+            self._session, self._key = self._sessions[key], key
+
+        self._attempt("movie", work)
+
+    def forget(self, key: str) -> None:
+        """Drop the session of a movie."""
+        session = self._sessions.pop(key, None)
+        if session is not None and session is self._session:
+            self._attempt("run", self._stop)
+            self._asked.clear()
+            self._session = None
+
+    def add(self, prompt: Prompt, ticket: int) -> None:
+        """Take a prompt and answer it soon."""
+
+        def work() -> None:
+            self._opened().add(prompt)
+            self._ask(prompt.object_id, prompt.frame, ticket)
+
+        self._attempt("prompt", work, prompt)
+
+    def remove(self, prompt: Prompt, ticket: int) -> None:
+        """Take a prompt back and answer what is left on its frame soon."""
+
+        def work() -> None:
+            prompts = self._opened().prompts
+            # A mask drawn later has already taken its place.
+            if prompt in prompts.on(prompt.object_id, prompt.frame):
+                prompts.remove(prompt)
+            self._ask(prompt.object_id, prompt.frame, ticket)
+
+        self._attempt("prompt", work)
+
+    def clear(self, object_id: int, frame: int, ticket: int) -> None:
+        """Take back every prompt of an object on a frame, and its mask there."""
+
+        def work() -> None:
+            self._opened().prompts.clear(object_id, frame)
+            self._ask(object_id, frame, ticket)
+
+        self._attempt("prompt", work)
+
+    def remove_object(self, object_id: int) -> None:
+        """Forget an object: prompts, memory and masks."""
+
+        def work() -> None:
+            session = self._opened()
+            self._asked = {key: n for key, n in self._asked.items() if key[0] != object_id}
+            if self._predictor is not None:
+                self._predictor.remove_object(session, object_id)
+            else:
+                session.remove_object(object_id)
+
+        self._attempt("prompt", work)
+
+    def start(self, options: PropagateOptions, number: int) -> None:
+        """Begin a run; one that is under way is cancelled first."""
+        from napari_sam2.predictor.run_plan import plan_runs
+
+        self.cancel()
+        # A run that cannot begin ends all the same, so its end is always told.
+        self._run = run = _Run(number, iter(()), 0)
+        try:
+            session = self._opened()
+            if self._predictor is None:
+                raise RuntimeError("no network is loaded; choose another model")
+            total = sum(len(run.frames) for run in plan_runs(session, options))
+            self._run = _Run(number, self._predictor.propagate(session, options), total)
+        except Exception as error:
+            self._run = run
+            self._end_run("failed")
+            self._post(Failed("run", error))
+
+    def pause(self, paused: bool) -> None:
+        """Hold the run between two frames, or let it go on; clicks are answered meanwhile."""
+        self._is_paused = paused
+
+    def cancel(self) -> None:
+        """End the run between two frames and keep what it has done."""
+        if self._run is not None:
+            self._end_run("cancelled")
+
+    def _download_progress(self, name: str) -> Callable[[int, int | None], None]:
+        """Return what a download tells its progress; it is passed on at every percent."""
+        told = -1
+
+        def tell(done: int, total: int | None) -> None:
+            nonlocal told
+            percent = 100 * done // total if total else 0
+            if total and percent > told:
+                told = percent
+                self._post(ModelLoading(name, done, total))
+
+        return tell
+
+    def _answer(self, object_id: int, frame: int, ticket: int) -> None:
+        """Post the mask for the prompts of an object on a frame."""
+        session, predictor = self._opened(), self._predictor
+        if not session.prompts.on(object_id, frame):
+            session.masklets.remove(object_id, [frame])
+            self._post(Predicted(self._key, object_id, frame, ticket, None))
+            return
+        assert predictor is not None  # has_work
+        result = predictor.predict_frame(session, object_id=object_id, frame=frame)
+        (answer,) = (one for one in result.objects if one.object_id == object_id)
+        self._post(Predicted(self._key, object_id, frame, ticket, answer.record, result.seconds))
+
+    def _track_frame(self, run: _Run) -> None:
+        """Do one frame of the run and post it."""
+        try:
+            result = run.step()
+        except Exception as error:
+            self._end_run("failed")
+            self._post(Failed("run", error))
+            return
+        if result is None:
+            self._end_run("finished")
+        else:
+            self._post(FrameTracked(self._key, result, run.progress))
+
+    def _end_run(self, outcome: Outcome) -> None:
+        """Close the run and post the tracks of everything that is known by now."""
+        from napari_sam2.tracking.tracks import tracks_from_masklets
+
+        run, session = self._run, self._session
+        if run is None:
+            return
+        self._stop()
+        tracks = None if session is None else tracks_from_masklets(session.masklets)
+        self._post(RunEnded(self._key, run.number, outcome, run.progress, tracks))
+
+    def _stop(self) -> None:
+        """Close the run, if there is one."""
+        run, self._run = self._run, None
+        self._is_paused = False
+        if run is not None:
+            run.close()
+
+    def _ask(self, object_id: int, frame: int, ticket: int) -> None:
+        """Note that prompts changed; an older request for the same place is replaced."""
+        self._asked.pop((object_id, frame), None)
+        self._asked[object_id, frame] = ticket
+
+    def _opened(self) -> VideoSession:
+        """Return the session in work."""
+        if self._session is None:
+            raise RuntimeError("no movie is open: choose an image layer first")
+        return self._session
+
+    def _attempt(self, task: Task, work: Callable[[], None], prompt: Prompt | None = None) -> None:
+        """Do something and post its failure instead of letting it end the thread."""
+        try:
+            work()
+        except Exception as error:
+            self._post(Failed(task, error, prompt))
+
+
+def _open_session(movie: Movie) -> VideoSession:
+    """Begin a session on a movie, which the network sees as the layer shows it."""
+    from napari_sam2.predictor.frames import ArrayFrames, IntensityMapping
+    from napari_sam2.predictor.session import VideoSession
+
+    mapping = IntensityMapping(movie.low, movie.high, movie.channels)
+    return VideoSession.open(ArrayFrames(movie.data, axes=movie.axes), mapping=mapping)

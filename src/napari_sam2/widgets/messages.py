@@ -1,0 +1,102 @@
+"""What the worker tells the window: small immutable facts that may cross threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from napari_sam2.masklets import MaskRecord
+    from napari_sam2.predictor.results import FrameResult
+    from napari_sam2.prompts import Prompt
+    from napari_sam2.tracking.tracks import Tracks
+
+Outcome = Literal["finished", "cancelled", "failed"]
+Task = Literal["model", "movie", "prompt", "predict", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLoading:
+    """A network is being read or, where `total` is above 0, downloaded: bytes done of all."""
+
+    name: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReady:
+    """A network is loaded and answers from now on."""
+
+    name: str
+    device: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """The answer to the prompts of an object on a frame.
+
+    `ticket` is the number of the request that it answers: an answer with an older number than the
+    last request for the same object and frame comes too late. `record` is None when no prompt is
+    left there.
+    """
+
+    movie: str
+    object_id: int
+    frame: int
+    ticket: int
+    record: MaskRecord | None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come; `done` and `total` count frames."""
+
+    done: int
+    total: int
+    seconds: float
+
+    @property
+    def frames_per_second(self) -> float:
+        """Mean speed since the run began, 0 before the first frame."""
+        return self.done / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float:
+        """Time to the end at the mean speed, infinite before the first frame."""
+        speed = self.frames_per_second
+        return max(self.total - self.done, 0) / speed if speed > 0 else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTracked:
+    """A run has made the masks of one frame."""
+
+    movie: str
+    result: FrameResult
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run with this number is over; what it did is kept whatever the outcome."""
+
+    movie: str
+    number: int
+    outcome: Outcome
+    progress: Progress
+    tracks: Tracks | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Something did not work; `prompt` is the one that was refused, if it was a prompt."""
+
+    task: Task
+    error: Exception
+    prompt: Prompt | None = None
+
+
+Message = ModelLoading | ModelReady | Predicted | FrameTracked | RunEnded | Failed

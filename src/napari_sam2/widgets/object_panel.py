@@ -1,0 +1,133 @@
+"""The part of the dock that says what the next prompt is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels, Points, Shapes
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QPixmap
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+
+from napari_sam2.widgets.keys import tip
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_sam2.widgets.controller import SegmentationController
+
+TOOLS = {
+    "points": (
+        "Points",
+        Points,
+        "Left click: this belongs to the object. Right click: it does not.",
+    ),
+    "boxes": ("Box", Shapes, "Drag a rectangle around the whole object."),
+    "paint": ("Paint", Labels, "Paint or erase the mask; the result is a prompt on this frame."),
+}
+
+
+class ObjectPanel(QWidget):
+    """Object in work, tool, sign, and what can be taken back.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Its active layer shows which tool is in hand.
+    controller : SegmentationController
+        Is told what was chosen.
+    """
+
+    def __init__(self, viewer: ViewerModel, controller: SegmentationController) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._controller = controller
+        self.swatch = QLabel()
+        self.swatch.setFixedSize(16, 16)
+        self.name_label = QLabel()
+        self.name_label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.tool_buttons = {name: self._tool_button(name) for name in TOOLS}
+        self.sign_button = plain_button("", tip("sign"), controller.objects.toggle_sign)
+        self.new_button = plain_button("New object", tip("new"), controller.new_object)
+        self.previous_button = plain_button("‹", tip("previous"), controller.objects.previous)
+        self.next_button = plain_button("›", tip("next"), controller.objects.next)
+        self.clear_button = plain_button("Clear frame", tip("clear"), controller.clear_frame)
+        self.delete_button = plain_button("Delete object", tip("delete"), controller.delete_object)
+        self._arrange()
+        controller.objects.changed.connect(self._show_object)
+        controller.objects.sign_changed.connect(self._show_sign)
+        controller.events.image_changed.connect(self._show_image)
+        viewer.layers.selection.events.active.connect(self._show_tool)
+        self._show_image(controller.image)
+        self._show_sign(controller.objects.is_positive)
+
+    def disconnect_viewer(self) -> None:
+        """Stop listening to the viewer's selection."""
+        self._viewer.layers.selection.events.active.disconnect(self._show_tool)
+
+    def _arrange(self) -> None:
+        """Lay the controls out."""
+        choice = QHBoxLayout()
+        choice.addWidget(self.previous_button)
+        choice.addWidget(self.swatch)
+        choice.addWidget(self.name_label, 1)
+        choice.addWidget(self.next_button)
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(choice, 0, 0, 1, 4)
+        layout.addWidget(self.new_button, 0, 4, 1, 2)
+        for column, button in enumerate(self.tool_buttons.values()):
+            layout.addWidget(button, 1, column)
+        layout.addWidget(self.sign_button, 1, 3, 1, 3)
+        layout.addWidget(self.clear_button, 2, 0, 1, 3)
+        layout.addWidget(self.delete_button, 2, 3, 1, 3)
+
+    def _tool_button(self, name: Any) -> QPushButton:
+        """Return the button that takes up a tool."""
+        title, _, text = TOOLS[name]
+        button = plain_button(
+            title, f'{text}\nsam2.use("{name}")', lambda: self._controller.use(name)
+        )
+        button.setCheckable(True)
+        return button
+
+    def _show_image(self, image: object) -> None:
+        self.setEnabled(image is not None)
+        self._show_object(self._controller.objects.current)
+        self._show_tool()
+
+    def _show_object(self, object_id: int) -> None:
+        """Show number and colour of the object in work."""
+        self.name_label.setText(f"Object {object_id}")
+        layers = self._controller.layers
+        labels = None if layers is None else layers.canvas.layer
+        pixmap = QPixmap(self.swatch.size())
+        pixmap.fill(Qt.GlobalColor.transparent)
+        if labels is not None:
+            colour = np.asarray(labels.get_color(object_id), dtype=float)
+            pixmap.fill(QColor.fromRgbF(*map(float, colour[:3])))
+        self.swatch.setPixmap(pixmap)
+
+    def _show_sign(self, positive: bool) -> None:
+        """Say what a left click means."""
+        self.sign_button.setText("Click: + inside" if positive else "Click: − outside")
+
+    def _show_tool(self) -> None:
+        """Press the button of the layer that is active."""
+        layers, active = self._controller.layers, self._viewer.layers.selection.active
+        ours = {"points": None, "boxes": None, "paint": None}
+        if layers is not None:
+            ours = {"points": layers.points, "boxes": layers.boxes, "paint": layers.canvas.layer}
+        for name, button in self.tool_buttons.items():
+            button.setChecked(active is not None and ours[name] is active)
+
+
+def plain_button(title: str, tool_tip: str, action: Callable[[], object]) -> QPushButton:
+    """Return a button that leaves the keyboard to the canvas, so that keys go on working."""
+    button = QPushButton(title)
+    button.setToolTip(tool_tip)
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    button.clicked.connect(lambda _checked: action())
+    return button

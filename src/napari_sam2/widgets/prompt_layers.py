@@ -1,0 +1,218 @@
+"""The layers that a user draws prompts on, read as prompts: points and boxes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Points, Shapes
+from napari.layers.base import ActionType
+
+from napari_sam2.prompts import BoxPrompt, PointPrompt
+from napari_sam2.widgets.coordinates import frame_yx, layer_position, movie_of, placement
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+Drawn = PointPrompt | BoxPrompt
+SETTLED = (ActionType.ADDED, ActionType.CHANGED, ActionType.REMOVED)
+"""What napari says when an edit is over; the others announce one."""
+
+POSITIVE_COLOUR = "#2ecc40"
+NEGATIVE_COLOUR = "#ff4136"
+
+
+class PromptLayer:
+    """A layer whose rows are prompts, and what changed in it since one last looked.
+
+    Napari's events say that rows were added, moved, deleted or pasted, but not from what; so the
+    whole layer is read again and compared. A layer holds hundreds of prompts at most.
+
+    Parameters
+    ----------
+    layer : napari.layers.Points or napari.layers.Shapes
+        Has a feature ``object_id``, and for points ``positive``.
+    image : napari.layers.Image
+        The movie that the prompts are about.
+    on_edit : callable
+        Called with the prompts that went and those that came, after each edit by the user.
+    """
+
+    def __init__(
+        self,
+        layer: Points | Shapes,
+        image: Image,
+        on_edit: Callable[[list[Drawn], list[Drawn]], None],
+    ) -> None:
+        self.layer = layer
+        self._image = image
+        self._on_edit = on_edit
+        self._known: Counter[Drawn] = Counter()
+        self._is_ours = False
+        layer.events.data.connect(self._on_data)
+        layer.events.features.connect(self._on_features)
+
+    def disconnect(self) -> None:
+        """Stop listening; the layer itself stays as it is."""
+        self.layer.events.data.disconnect(self._on_data)
+        self.layer.events.features.disconnect(self._on_features)
+
+    def rows(self) -> list[Drawn]:
+        """Read every row as a prompt."""
+        raise NotImplementedError
+
+    def append(self, prompts: Iterable[Drawn]) -> None:
+        """Draw prompts without reporting them as edits."""
+        raise NotImplementedError
+
+    def discard(self, unwanted: Callable[[Drawn], bool]) -> None:
+        """Delete rows without reporting them as edits."""
+        doomed = [index for index, row in enumerate(self.rows()) if unwanted(row)]
+        if doomed:
+            self._quietly(lambda: self._delete(doomed))
+
+    def set_defaults(self, **features: Any) -> None:
+        """Set the features of the rows that are drawn next."""
+        self.layer.feature_defaults = {**self.layer.feature_defaults.iloc[0], **features}
+
+    def _delete(self, indices: list[int]) -> None:
+        """Delete rows by their numbers."""
+        if isinstance(self.layer, Points):
+            self.layer.remove(indices)
+        else:
+            self.layer.selected_data = set(indices)
+            self.layer.remove_selected()
+
+    def _quietly(self, change: Callable[[], None]) -> None:
+        """Change the layer so that it is not taken for an edit."""
+        self._is_ours = True
+        try:
+            change()
+        finally:
+            self._is_ours = False
+        self._known = Counter(self.rows())
+
+    def _on_data(self, event: Any) -> None:
+        if event.action in SETTLED:
+            self._compare()
+
+    def _on_features(self) -> None:
+        # The table may have been edited by hand: another object, another sign.
+        self._compare()
+
+    def _compare(self) -> None:
+        """Report what came and went."""
+        if self._is_ours:
+            return
+        rows = Counter(self.rows())
+        gone, come = list((self._known - rows).elements()), list((rows - self._known).elements())
+        self._known = rows
+        if gone or come:
+            self._on_edit(gone, come)
+
+
+class PointLayer(PromptLayer):
+    """Clicks: green inside the object, red outside."""
+
+    layer: Points
+
+    @staticmethod
+    def create(image: Image) -> Points:
+        """Return an empty layer for clicks on a movie."""
+        return Points(
+            np.empty((0, image.ndim)),
+            ndim=image.ndim,
+            name=f"{image.name} prompts",
+            features={"object_id": np.empty(0, int), "positive": np.empty(0, bool)},
+            feature_defaults={"object_id": 1, "positive": True},
+            face_color="positive",
+            face_color_cycle={True: POSITIVE_COLOUR, False: NEGATIVE_COLOUR, None: "gray"},
+            border_color="white",
+            border_width=0.15,
+            size=point_size(image),
+            **placement(image),
+        )
+
+    def rows(self) -> list[Drawn]:
+        """Read every point as a prompt."""
+        ids, signs = (self.layer.features[name] for name in ("object_id", "positive"))
+        out: list[Drawn] = []
+        for position, object_id, positive in zip(self.layer.data, ids, signs, strict=True):
+            frame, yx = frame_yx(position, self.layer, self._image)
+            out.append(PointPrompt(int(object_id), frame, yx, bool(positive)))
+        return out
+
+    def append(self, prompts: Iterable[Drawn]) -> None:
+        """Draw clicks without reporting them as edits."""
+
+        def change() -> None:
+            for prompt in prompts:
+                if isinstance(prompt, PointPrompt):
+                    self.set_defaults(object_id=prompt.object_id, positive=prompt.positive)
+                    place = layer_position(prompt.frame, prompt.yx, self.layer, self._image)
+                    self.layer.add(place)
+
+        self._quietly(change)
+
+
+class BoxLayer(PromptLayer):
+    """Rectangles around whole objects."""
+
+    layer: Shapes
+
+    @staticmethod
+    def create(image: Image) -> Shapes:
+        """Return an empty layer for boxes on a movie."""
+        return Shapes(
+            None,
+            ndim=image.ndim,
+            name=f"{image.name} boxes",
+            features={"object_id": np.empty(0, int)},
+            feature_defaults={"object_id": 1},
+            face_color="transparent",
+            edge_color="#ffdc00",
+            edge_width=max(point_size(image) / 8, 0.5),
+            **placement(image),
+        )
+
+    def rows(self) -> list[Drawn]:
+        """Read the part of every shape's bounding box that lies in the image as a prompt."""
+        out: list[Drawn] = []
+        ids = self.layer.features["object_id"]
+        for corners, object_id in zip(self.layer.data, ids, strict=True):
+            places = [frame_yx(corner, self.layer, self._image) for corner in corners]
+            yx = np.array([place[1] for place in places])
+            yx = yx.clip(0, np.array(_plane(self._image)) - 1)
+            (y0, x0), (y1, x1) = yx.min(axis=0), yx.max(axis=0)
+            box = (float(y0), float(x0), float(y1), float(x1))
+            out.append(BoxPrompt(int(object_id), places[0][0], box))
+        return out
+
+    def append(self, prompts: Iterable[Drawn]) -> None:
+        """Draw boxes without reporting them as edits."""
+
+        def change() -> None:
+            for prompt in prompts:
+                if isinstance(prompt, BoxPrompt):
+                    self.set_defaults(object_id=prompt.object_id)
+                    y0, x0, y1, x1 = prompt.yxyx
+                    corners = [(y0, x0), (y0, x1), (y1, x1), (y1, x0)]
+                    place = [
+                        layer_position(prompt.frame, yx, self.layer, self._image) for yx in corners
+                    ]
+                    self.layer.add(np.array(place), shape_type="rectangle")
+
+        self._quietly(change)
+
+
+def point_size(image: Image) -> float:
+    """Diameter of a click's disc in pixels: seen on a large frame, smaller than a cell on any."""
+    return float(np.clip(max(_plane(image)) / 80, 3, 24))
+
+
+def _plane(image: Image) -> tuple[int, int]:
+    """Height and width of a frame."""
+    _, height, width = movie_of(image).shape
+    return height, width

@@ -1,0 +1,189 @@
+"""The layers that show results: masks in a Labels layer, their paths in a Tracks layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels
+from napari.layers import Tracks as TracksLayer
+from numpy.typing import NDArray
+
+from napari_sam2.masklets import MaskletSet, MaskRecord
+from napari_sam2.widgets.coordinates import placement
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    from napari_sam2.tracking.tracks import Tracks
+
+Region = tuple[int, int, int, int]
+"""Bounding box in frame pixels, half open: y0, x0, y1, x1."""
+
+
+class LabelCanvas:
+    """Writes masks into a Labels layer, each only where it changed.
+
+    It keeps the masks that it wrote, so it can tell what the user painted since, and can fill a
+    new layer when the old one was deleted.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Frames, height and width of the movie.
+    on_paint : callable
+        Called after the user edited the layer with a brush or the like.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], on_paint: Callable[[], None]) -> None:
+        self.masklets = MaskletSet(shape)
+        self.layer: Labels | None = None
+        self._on_paint = on_paint
+        self._outdated: set[int] = set()
+
+    def create(self, image: Image) -> Labels:
+        """Make a new layer that lies on the movie and shows every mask known."""
+        shape = self.masklets.shape
+        data = np.zeros(shape if image.ndim == 3 else shape[1:], dtype=np.uint16)
+        for frame in {frame for masklet in self.masklets for frame in masklet.records}:
+            self.masklets.paste(frame, data if image.ndim == 2 else data[frame])
+        layer = Labels(data, name=f"{image.name} objects", opacity=0.6, **placement(image))
+        self.attach(layer)
+        return layer
+
+    def attach(self, layer: Labels) -> None:
+        """Write into this layer from now on."""
+        self.detach()
+        self.layer = layer
+        layer.events.paint.connect(self._painted)
+
+    def detach(self) -> None:
+        """Leave the layer as it is."""
+        if self.layer is not None:
+            self.layer.events.paint.disconnect(self._painted)
+        self.layer = None
+        self._outdated.clear()
+
+    def put(self, frame: int, records: Iterable[tuple[int, MaskRecord | None]]) -> None:
+        """Set, or with None remove, masks of a frame, and repaint the box that they cover."""
+        region: Region | None = None
+        for object_id, record in records:
+            old = self.masklets.record(object_id, frame)
+            if record is None:
+                self.masklets.remove(object_id, [frame])
+            else:
+                self.masklets.write(object_id, frame, record)
+            for changed in (old, record):
+                if changed is not None and changed.visible:
+                    region = _union(region, changed.bbox)
+        if region is not None:
+            self._repaint(frame, region)
+
+    def remove_object(self, object_id: int) -> None:
+        """Remove every mask of an object."""
+        for frame in self.masklets.frames(object_id):
+            self.put(frame, [(object_id, None)])
+
+    def refresh(self, shown: int) -> None:
+        """Draw again if the frame that is shown has changed."""
+        if self.layer is not None and shown in self._outdated:
+            self.layer.refresh(extent=False)
+        # The others are read when the slider comes to them.
+        self._outdated.clear()
+
+    def painted(self, frame: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """Yield each object that the user changed by hand on a frame, and its pixels now.
+
+        The new masks count as written, so asking again yields nothing.
+        """
+        plane = self._plane(frame)
+        if plane is None:
+            return
+        before = self.masklets.labels(frame)
+        changed = plane != before
+        if not changed.any():
+            return
+        for object_id in np.union1d(plane[changed], before[changed]):
+            if object_id > 0:
+                mask = np.asarray(plane == object_id)
+                record = MaskRecord.from_mask(mask, prompted=True) if mask.any() else None
+                self.put(frame, [(int(object_id), record)])
+                yield int(object_id), mask
+
+    def _repaint(self, frame: int, region: Region) -> None:
+        """Write the masks of a frame into one box of the layer."""
+        plane = self._plane(frame)
+        if plane is None:
+            return
+        y0, x0, y1, x1 = region
+        window = np.zeros((y1 - y0, x1 - x0), dtype=plane.dtype)
+        found = [(one.object_id, one.records[frame]) for one in self.masklets
+                 if frame in one.records]  # fmt: skip
+        # As in MaskletSet.paste: the smaller object on top.
+        for object_id, record in sorted(found, key=lambda item: (-item[1].area, item[0])):
+            _paste(window, region, record, object_id)
+        plane[y0:y1, x0:x1] = window
+        self._outdated.add(frame)
+
+    def _plane(self, frame: int) -> Any:
+        """Return the layer's pixels of a frame, None if its data was replaced by something else."""
+        if self.layer is None:
+            return None
+        data = self.layer.data
+        if tuple(data.shape) == self.masklets.shape:
+            return data[frame]
+        return data if tuple(data.shape) == self.masklets.shape[1:] else None
+
+    def _painted(self) -> None:
+        # Napari says so before it writes some kinds of edits; look at the pixels later.
+        self._on_paint()
+
+
+class TrackLines:
+    """Shows the paths of the objects once a run has ended."""
+
+    def __init__(self) -> None:
+        self.layer: TracksLayer | None = None
+
+    def show(self, tracks: Tracks, image: Image) -> TracksLayer | None:
+        """Update the layer; return a new one to be added when there was none.
+
+        An empty table shows nothing: napari cannot hold a Tracks layer without tracks.
+        """
+        if image.ndim == 2 or len(tracks.table) == 0:
+            if self.layer is not None:
+                self.layer.visible = False
+            return None
+        if self.layer is None:
+            self.layer = TracksLayer(
+                tracks.table,
+                graph=tracks.graph,
+                name=f"{image.name} tracks",
+                tail_length=10,
+                **placement(image),
+            )
+            return self.layer
+        self.layer.graph = {}  # the old one may name tracks that are gone
+        self.layer.data = tracks.table
+        self.layer.graph = tracks.graph
+        self.layer.visible = True
+        return None
+
+
+def _paste(window: NDArray, region: Region, record: MaskRecord, object_id: int) -> None:
+    """Write the part of a mask that lies in a region into the pixels of that region."""
+    y0, x0 = max(region[0], record.bbox[0]), max(region[1], record.bbox[1])
+    y1, x1 = min(region[2], record.bbox[2]), min(region[3], record.bbox[3])
+    if y0 >= y1 or x0 >= x1:
+        return
+    top, left = record.bbox[:2]
+    inside = record.crop()[y0 - top : y1 - top, x0 - left : x1 - left]
+    window[y0 - region[0] : y1 - region[0], x0 - region[1] : x1 - region[1]][inside] = object_id
+
+
+def _union(a: Region | None, b: Region) -> Region:
+    """Return the smallest box around two."""
+    if a is None:
+        return b
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])

@@ -1,0 +1,149 @@
+"""The part of the dock that starts, watches and stops runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QLabeledRangeSlider
+
+from napari_sam2.predictor.options import PropagateOptions
+from napari_sam2.widgets.keys import tip
+from napari_sam2.widgets.object_panel import plain_button
+from napari_sam2.widgets.status import progress_text
+
+if TYPE_CHECKING:
+    from napari_sam2.predictor.options import Direction
+    from napari_sam2.widgets.controller import SegmentationController
+    from napari_sam2.widgets.messages import Progress
+
+_HELP = {field.name: field.metadata["help"] for field in dataclasses.fields(PropagateOptions)}
+
+
+class RunPanel(QWidget):
+    """Range, objects and direction of a run, and how far it has come.
+
+    Parameters
+    ----------
+    controller : SegmentationController
+        Runs it.
+    """
+
+    def __init__(self, controller: SegmentationController) -> None:
+        super().__init__()
+        self._controller = controller
+        self.range_slider = QLabeledRangeSlider(Qt.Orientation.Horizontal)
+        self.range_slider.setEdgeLabelMode(QLabeledRangeSlider.EdgeLabelMode.NoLabel)
+        self.range_slider.setToolTip("First and last frame of a run")
+        self.objects_box = QComboBox()
+        self.objects_box.addItems(["All objects", "This object"])
+        self.objects_box.setToolTip(_HELP["objects"])
+        self.resume_box = QCheckBox("Go on")
+        self.resume_box.setToolTip(_HELP["resume"])
+        self.follow_box = QCheckBox("Follow")
+        self.follow_box.setToolTip("Show each frame as it is done, until you move the slider")
+        self.follow_box.setChecked(controller.live.follows)
+        self.follow_box.toggled.connect(self._set_follow)
+        self.backward_button = plain_button(
+            "◂ Backward",
+            'Track from the prompts to earlier frames\nsam2.propagate("backward")',
+            partial(self.run, "backward"),
+        )
+        self.both_button = plain_button("◂ Both ▸", tip("both"), self.run)
+        self.forward_button = plain_button(
+            "Forward ▸",
+            'Track from the prompts to later frames\nsam2.propagate("forward")',
+            partial(self.run, "forward"),
+        )
+        self.pause_button = plain_button("Pause", tip("pause"), self._pause_or_resume)
+        self.cancel_button = plain_button("Cancel", tip("cancel"), controller.cancel)
+        self.progress_bar = QProgressBar()
+        self.progress_bar.setTextVisible(False)
+        self.progress_label = QLabel()
+        self._arrange()
+        controller.events.image_changed.connect(self._show_image)
+        controller.events.run_changed.connect(self._show_state)
+        controller.events.progressed.connect(self._show_progress)
+        self._show_image(controller.image)
+        self._show_state(controller.run_state)
+
+    def run(self, direction: Direction = "both") -> None:
+        """Start a run with the settings that are shown."""
+        start, stop = map(int, self.range_slider.value())
+        self._controller.propagate(
+            direction,
+            start,
+            stop,
+            only_current=self.objects_box.currentIndex() == 1,
+            resume=self.resume_box.isChecked(),
+        )
+
+    def _arrange(self) -> None:
+        """Lay the controls out."""
+        settings = QHBoxLayout()
+        settings.addWidget(self.objects_box, 1)
+        settings.addWidget(self.resume_box)
+        settings.addWidget(self.follow_box)
+        buttons = QGridLayout()
+        for column, button in enumerate(
+            (self.backward_button, self.both_button, self.forward_button)
+        ):
+            buttons.addWidget(button, 0, column)
+        stopping = QHBoxLayout()
+        stopping.addWidget(self.progress_bar, 1)
+        stopping.addWidget(self.pause_button)
+        stopping.addWidget(self.cancel_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        frames = QHBoxLayout()
+        frames.addWidget(QLabel("Frames"))
+        frames.addWidget(self.range_slider, 1)
+        for row in (frames, settings, buttons, stopping):
+            layout.addLayout(row)
+        layout.addWidget(self.progress_label)
+
+    def _set_follow(self, follows: bool) -> None:
+        self._controller.live.follows = follows
+
+    def _pause_or_resume(self) -> None:
+        if self._controller.run_state == "running":
+            self._controller.pause()
+        else:
+            self._controller.resume()
+
+    def _show_image(self, image: object) -> None:
+        """Offer the frames of the movie."""
+        frames = self._controller.num_frames
+        self.setEnabled(image is not None)
+        last = max(frames - 1, 1)
+        self.range_slider.setRange(0, last)
+        self.range_slider.setValue((0, max(frames - 1, 0)))
+        self.range_slider.setEnabled(frames > 1)
+        self.progress_label.clear()
+        self.progress_bar.reset()
+
+    def _show_state(self, state: str) -> None:
+        """Offer what can be done in a state."""
+        is_running = state != "idle"
+        self.pause_button.setEnabled(is_running)
+        self.cancel_button.setEnabled(is_running)
+        self.pause_button.setText("Resume" if state == "paused" else "Pause")
+        for button in (self.backward_button, self.both_button, self.forward_button):
+            button.setEnabled(not is_running)
+
+    def _show_progress(self, progress: Progress) -> None:
+        self.progress_bar.setRange(0, progress.total)
+        self.progress_bar.setValue(progress.done)
+        self.progress_label.setText(progress_text(progress))

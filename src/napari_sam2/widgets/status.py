@@ -1,0 +1,80 @@
+"""One line that says what is going on, and what to do when something went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from napari_sam2.widgets.messages import Failed, ModelLoading, Predicted, Progress, RunEnded, Task
+
+Level = Literal["info", "busy", "error"]
+
+_FAILURES: dict[Task, str] = {
+    "model": "The network could not be loaded",
+    "movie": "The movie could not be opened",
+    "prompt": "The prompt was refused",
+    "predict": "The click could not be answered",
+    "run": "The run stopped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What to tell the user."""
+
+    text: str
+    level: Level = "info"
+
+
+def loading_status(message: ModelLoading) -> Status:
+    """Describe how far a network is on its way."""
+    if message.total == 0:
+        return Status(f"Loading {message.name}…", "busy")
+    done, total = message.done / 1e6, message.total / 1e6
+    return Status(f"Downloading {message.name}: {done:.0f} of {total:.0f} MB", "busy")
+
+
+def answer_status(answer: Predicted) -> Status:
+    """Describe the mask that a click gave."""
+    where = f"Object {answer.object_id}, frame {answer.frame}"
+    if answer.record is None:
+        return Status(f"{where}: cleared")
+    if not answer.record.visible:
+        return Status(f"{where}: nothing found here; click its middle, or draw a box")
+    return Status(
+        f"{where}: {answer.record.area} pixels, expected IoU {answer.record.predicted_iou:.2f}, "
+        f"{1000 * answer.seconds:.0f} ms"
+    )
+
+
+def run_status(end: RunEnded) -> Status:
+    """Describe how a run ended."""
+    did = f"{end.progress.done} frames in {end.progress.seconds:.1f} s"
+    speed = f"{end.progress.frames_per_second:.1f} frames/s"
+    if end.outcome == "finished":
+        return Status(f"Done: {did}, {speed}")
+    if end.outcome == "cancelled":
+        return Status(f"Cancelled after {did}; what was done is kept")
+    return Status(f"Stopped after {did}; what was done is kept", "error")
+
+
+def failure_status(failure: Failed) -> Status:
+    """Describe what went wrong; the engine's own messages name the value and the remedy."""
+    reason = str(failure.error) or type(failure.error).__name__
+    return Status(f"{_FAILURES[failure.task]}: {reason}", "error")
+
+
+def progress_text(progress: Progress) -> str:
+    """Return frames done, speed and time left."""
+    text = f"{progress.done} of {progress.total} frames"
+    if progress.done == 0:
+        return text
+    return f"{text} · {progress.frames_per_second:.1f} /s · {clock(progress.seconds_left)} left"
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as people write it: 0:07, 12:40, 1:02:03."""
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    start = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{start}:{whole % 60:02d}"

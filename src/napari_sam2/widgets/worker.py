@@ -1,0 +1,114 @@
+"""One thread that runs the network: commands go in at once, messages come out bounded."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from napari_sam2.widgets.messages import Message
+
+Command = Callable[[], None]
+"""Something to do on the worker's thread; it reports its own failures."""
+
+
+class Workload(Protocol):
+    """What a worker runs between commands; every call comes from the worker's thread."""
+
+    def has_work(self) -> bool:
+        """Whether `advance` has something to do."""
+
+    def advance(self) -> None:
+        """Do one small piece of the work: at most one frame."""
+
+    def close(self) -> None:
+        """Let go of everything; the thread ends after it."""
+
+
+class Worker:
+    """Runs commands in the order they were given and, between them, the workload in small steps.
+
+    Because every step is at most one frame, whatever the user does (a click, a pause, a cancel)
+    waits for one frame at most. Messages wait in an outbox of `capacity`; when the window does
+    not keep up, the worker waits, so masks never pile up in memory.
+
+    Parameters
+    ----------
+    wake : callable
+        Called from the worker's thread when messages begin to wait; it should make the window's
+        thread call `take`.
+    capacity : int
+        Messages that may wait.
+    """
+
+    def __init__(self, wake: Callable[[], None], capacity: int = 8) -> None:
+        self._wake = wake
+        self._capacity = capacity
+        self._changed = threading.Condition()
+        self._commands: deque[Command] = deque()
+        self._outbox: deque[Message] = deque()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, workload: Workload) -> None:
+        """Start the thread; the workload belongs to it from here on."""
+        # A daemon: a network step that hangs must not keep Python from ending.
+        self._thread = threading.Thread(
+            target=self._run, args=(workload,), name="napari-sam2", daemon=True
+        )
+        self._thread.start()
+
+    def submit(self, command: Command) -> None:
+        """Ask for a command; it runs before any further step of the workload."""
+        with self._changed:
+            self._commands.append(command)
+            self._changed.notify_all()
+
+    def post(self, message: Message) -> None:
+        """Hand a message to the window (worker's thread); waits while the outbox is full."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or len(self._outbox) < self._capacity)
+            if self._closing:
+                return
+            self._outbox.append(message)
+            was_empty = len(self._outbox) == 1
+        if was_empty:
+            self._wake()
+
+    def take(self) -> list[Message]:
+        """Return the messages that wait, oldest first (window's thread); never blocks for long."""
+        with self._changed:
+            messages = list(self._outbox)
+            self._outbox.clear()
+            self._changed.notify_all()
+        return messages
+
+    def close(self, timeout: float = 2.0) -> bool:
+        """End the thread after the step it is in; whether it ended within `timeout` seconds."""
+        with self._changed:
+            self._closing = True
+            self._commands.clear()
+            self._outbox.clear()
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return not self.is_alive
+
+    def _run(self, workload: Workload) -> None:
+        """Run commands and steps until `close`."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._closing or self._commands or workload.has_work()
+                )
+                if self._closing:
+                    break
+                command = self._commands.popleft() if self._commands else workload.advance
+            command()
+        workload.close()
