@@ -19,13 +19,16 @@ DIAMETERS = (18.0, 120.0)
 SCALES = (0.3, 5.0)
 #: An object of fewer pixels on the first frame is not asked for.
 SMALLEST_AREA = 24
+#: An object of fewer source pixels is not chosen; profiles of sections need more to be told apart.
+_SMALLEST_SOURCE_AREA = 12
+_SMALLEST_PROFILE = 60
 
 IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """``centre`` y, x in source pixels; ``matrix`` clip to source offsets; ``scale`` clip/source."""
+    """Centre (y, x in source pixels), matrix from clip to source offsets, magnification."""
 
     centre: NDArray[np.float32]
     matrix: NDArray[np.float32]
@@ -53,7 +56,9 @@ def cut_clip(
         drawn frame or window has no object that is large enough.
     """
     frames = _choose_frames(len(movie), movie.max_stride, num_frames, rng)
-    table = _at_least(movie.objects(int(frames[0])), area=12)
+    table = movie.objects(int(frames[0]))
+    smallest = _SMALLEST_PROFILE if movie.traced else _SMALLEST_SOURCE_AREA
+    table = table.pick(table.areas >= smallest)
     if not len(table.ids):
         return None
     focus = int(rng.integers(len(table.ids)))
@@ -64,7 +69,8 @@ def cut_clip(
     motion = augment.still_motion(rng, num_frames, window.scale * diameter, strength)
     grid = augment.clip_grid(window.matrix, window.centre, motion)
     chosen = _choose_objects(table, focus, window, num_objects, rng)
-    images, masks, background = _warp(movie, frames, grid, chosen, rng)
+    padding = _choose_padding(movie, table.boxes[chosen], rng)
+    images, masks, background = _warp(movie, frames, grid, table.pick(chosen), padding)
     if movie.traced:
         masks = _trace(masks)
     kept = torch.nonzero(masks[0].flatten(1).sum(1) >= SMALLEST_AREA)[:, 0]
@@ -90,11 +96,6 @@ def _choose_frames(
     return frames[::-1] if rng.random() < 0.5 else frames
 
 
-def _at_least(table: ObjectTable, area: int) -> ObjectTable:
-    keep = table.areas >= area
-    return ObjectTable(table.ids[keep], table.boxes[keep], table.areas[keep])
-
-
 def _diameter(box: IntArray) -> float:
     # Between the mean and the largest extent, so that long cells still fit the window.
     extent = np.maximum(box[2:] - box[:2], 1)
@@ -106,7 +107,7 @@ def _choose_window(
 ) -> _Window:
     wanted = float(np.exp(rng.uniform(*np.log(DIAMETERS))))
     # Mostly no larger than the source: the rest would be padding.
-    least = (0.75 if rng.random() < 0.12 else 1.0) * augment.SIDE / min(shape)
+    least = (0.75 if rng.random() < 0.1 else 1.0) * augment.SIDE / min(shape)
     least = max(SCALES[0], min(least, SCALES[1]))
     scale = float(np.clip(wanted / diameter, least, SCALES[1]))
     side = augment.SIDE / scale
@@ -115,7 +116,7 @@ def _choose_window(
     # A view that follows an object holds it near the middle; other views hold it anywhere.
     loose = 0.15 if rng.random() < 0.4 else 0.5
     centre = middle + rng.uniform(-loose, loose, 2) * np.maximum(side - extent, 0.2 * side)
-    if rng.random() < 0.9:
+    if rng.random() < 0.95:
         size = np.asarray(shape, float)
         reach = np.minimum(side / 2, size / 2)
         centre = np.clip(centre, reach - 0.5, size - reach - 0.5)
@@ -127,7 +128,7 @@ def _choose_window(
 def _choose_objects(
     table: ObjectTable, focus: int, window: _Window, num_objects: int, rng: np.random.Generator
 ) -> IntArray:
-    """Ids: the first object, then mostly its nearest neighbours, the hardest to tell from it."""
+    """Rows: the first object, then mostly its nearest neighbours, the hardest to tell from it."""
     middles = (table.boxes[:, :2] + table.boxes[:, 2:]) / 2
     inside = (np.abs(middles - window.centre) < augment.SIDE / window.scale / 2).all(1)
     inside[focus] = False
@@ -138,15 +139,25 @@ def _choose_objects(
         gaps = rng.random(len(others))
     order = others[np.argsort(gaps, kind="stable")]
     # More than asked for: those that turn out too small in the window are dropped.
-    return np.asarray(table.ids[np.concatenate([[focus], order[: num_objects + 1]])], np.int64)
+    return np.concatenate([[focus], order[: num_objects + 1]]).astype(np.int64)
+
+
+def _choose_padding(movie: LabelledMovie, boxes: IntArray, rng: np.random.Generator) -> str:
+    """What lies outside of the source: its mirror image, its border (as in the predictor), 0."""
+    shape = np.asarray(movie.labels.shape[1:])
+    is_cut = bool((boxes[:, :2] <= 0).any() or (boxes[:, 2:] >= shape).any())
+    # Mirrored, an object at the border would seem twice as large as its mask.
+    if len(movie) == 1 and not is_cut and rng.random() < 0.7:
+        return "reflection"
+    return "border" if rng.random() < 0.75 else "zeros"
 
 
 def _warp(
     movie: LabelledMovie,
     frames: IntArray,
     grid: torch.Tensor,
-    ids: IntArray,
-    rng: np.random.Generator,
+    table: ObjectTable,
+    padding: str,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Images (T, C, H, W) float32, masks (T, N, H, W) bool, background (T, 1, H, W) bool."""
     window, origin = _covered(grid, movie.labels.shape[1:])
@@ -154,7 +165,9 @@ def _warp(
     pixels = np.stack([movie.images[step][window] for step in steps]).astype(np.float32)
     pixels = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
     labels = np.stack([movie.labels[step][window] for step in steps])[:, None]
-    layers = np.concatenate([labels == number for number in ids] + [labels == 0], 1)
+    layers = np.concatenate([labels == number for number in table.ids] + [labels == 0], 1)
+    if table.part_map is not None and table.parts is not None:
+        layers[0, :-1] = table.part_map[window] == table.parts[:, None, None]
     values = torch.from_numpy(np.ascontiguousarray(pixels))
     masks = torch.from_numpy(layers.astype(np.float32))
     offset = torch.tensor(origin, dtype=torch.float32)
@@ -165,8 +178,7 @@ def _warp(
         values, masks = (pool(part, factor, ceil_mode=True) for part in (values, masks))
     places = (grid - offset - (factor - 1) / 2) / factor
     values, masks = (part.expand(len(frames), -1, -1, -1) for part in (values, masks))
-    # The predictor continues border pixels outside of the frame.
-    images = augment.sample(values, places, "border" if rng.random() < 0.75 else "zeros")
+    images = augment.sample(values, places, padding)
     inside = augment.sample(masks, places, "zeros") > 0.5
     return images, inside[:, :-1], inside[:, -1:]
 
@@ -174,7 +186,7 @@ def _warp(
 def _covered(
     grid: torch.Tensor, shape: Sequence[int]
 ) -> tuple[tuple[slice, slice], tuple[int, int]]:
-    """The part of the source that a grid reads, at least 2 x 2 pixels, and its first pixel."""
+    """Find the part of the source that a grid reads, at least 2 x 2 pixels, and its corner."""
     starts, stops = [], []
     for axis, size in enumerate(shape):
         low, high = float(grid[..., axis].min()), float(grid[..., axis].max())
@@ -191,18 +203,14 @@ def _shrink_by(grid: torch.Tensor) -> int:
 
 
 def _trace(masks: torch.Tensor) -> torch.Tensor:
-    """Keep of each object the largest profile of the first frame and what overlaps it later."""
+    """Keep of each object, from the second frame on, the profiles that overlap the last ones."""
     traced = np.zeros(masks.shape, bool)
+    traced[0] = masks[0].numpy()
     for index in range(masks.shape[1]):
-        before: NDArray[np.bool_] | None = None
-        for frame in range(masks.shape[0]):
-            parts, count = ndimage.label(masks[frame, index].numpy())
-            if not count:
+        for frame in range(1, masks.shape[0]):
+            parts, _ = ndimage.label(masks[frame, index].numpy())
+            hit = np.unique(parts[traced[frame - 1, index]])
+            if not hit.any():
                 break
-            if before is None:
-                before = parts == int(np.bincount(parts.ravel())[1:].argmax()) + 1
-            else:
-                hit = np.unique(parts[before])
-                before = np.isin(parts, hit[hit > 0])
-            traced[frame, index] = before
+            traced[frame, index] = np.isin(parts, hit[hit > 0])
     return torch.from_numpy(traced)

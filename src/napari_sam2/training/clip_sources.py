@@ -94,4 +94,4 @@ class SyntheticMovies:
         handle, partial = tempfile.mkstemp(dir=self.folder, suffix=".part")
         with os.fdopen(handle, "wb") as stream:
             np.save(stream, np.stack([movie.images, labels]))
-        os.replace(partial, path)
+        Path(partial).replace(path)

@@ -62,7 +62,7 @@ class ClipBatch:
         return self.masks.flatten(3).any(3)
 
     def pin_memory(self) -> ClipBatch:
-        """The batch in page-locked memory, for a quick copy to a GPU."""
+        """Copy the batch into page-locked memory, for a quick copy to a GPU."""
         pinned = (part.pin_memory() for part in (self.images, self.masks, self.annotated))
         return ClipBatch(*pinned, self.sources)
 
@@ -75,7 +75,7 @@ class ClipSource:
     movies: MovieSet
 
     def sample_clip(self, rng: np.random.Generator, num_frames: int, num_objects: int) -> Clip:
-        """A random clip.
+        """Cut a random clip.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ def clip_batches(
 def default_sources(
     data_root: Path | str, cache_dir: Path | str, split: Split = "train"
 ) -> tuple[list[ClipSource], list[float]]:
-    """The sources that the bundled network is trained or validated on, and their weights.
+    """Give the sources that the bundled network is trained or validated on, and their weights.
 
     Parameters
     ----------

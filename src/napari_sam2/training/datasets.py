@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.sparse.csgraph import connected_components
 from skimage.io import imread
+from skimage.measure import label as label_parts
 
 Split = Literal["train", "validation"]
 
@@ -33,11 +34,31 @@ EM_VALIDATION_SLICES = 20
 
 @dataclass(frozen=True, slots=True)
 class ObjectTable:
-    """The objects of one frame: ``ids`` (N,), ``boxes`` (N, 4) y0 x0 y1 x1 half open, ``areas``."""
+    """The objects of one frame.
+
+    Attributes
+    ----------
+    ids : numpy.ndarray
+        (N,) int64 labels.
+    boxes : numpy.ndarray
+        (N, 4) int64 y0, x0, y1, x1, half open.
+    areas : numpy.ndarray
+        (N,) int64 pixels.
+    parts, part_map : numpy.ndarray, optional
+        Where an id may be several profiles, each is an object of its own: ``part_map`` (Y, X)
+        numbers the profiles and ``parts`` (N,) are the numbers of the rows.
+    """
 
     ids: NDArray[np.int64]
     boxes: NDArray[np.int64]
     areas: NDArray[np.int64]
+    parts: NDArray[np.int64] | None = None
+    part_map: NDArray[np.int64] | None = None
+
+    def pick(self, rows: NDArray[Any]) -> ObjectTable:
+        """Return the table of some rows, by index or by bool."""
+        parts = None if self.parts is None else self.parts[rows]
+        return ObjectTable(self.ids[rows], self.boxes[rows], self.areas[rows], parts, self.part_map)
 
 
 @dataclass(slots=True)
@@ -77,14 +98,15 @@ class LabelledMovie:
         return len(self.labels)
 
     def objects(self, frame: int) -> ObjectTable:
-        """Eligible objects of a frame; kept after the first call."""
+        """Return the eligible objects of a frame; kept after the first call."""
         if frame not in self._tables:
-            self._tables[frame] = _tabulate(np.asarray(self.labels[frame]), self.eligible)
+            make = _tabulate_parts if self.traced else _tabulate
+            self._tables[frame] = make(np.asarray(self.labels[frame]), self.eligible)
         return self._tables[frame]
 
 
 def dsb2018_split(folder: Path) -> dict[Split, list[int]]:
-    """Numbers of the stills for training and for validation.
+    """Divide the stills into training and validation.
 
     Many stills are crops of one larger picture, so those whose borders continue one another are
     joined, and a whole mosaic is on one side of the split.  Mosaics are taken in the order of a
@@ -120,7 +142,7 @@ def dsb2018_split(folder: Path) -> dict[Split, list[int]]:
 
 
 def read_dsb2018(root: Path, split: Split) -> list[LabelledMovie]:
-    """Stills of nuclei (fluorescence, stained tissue, brightfield) as one-frame movies.
+    """Read stills of nuclei (fluorescence, stained tissue, brightfield) as one-frame movies.
 
     Raises
     ------
@@ -133,7 +155,7 @@ def read_dsb2018(root: Path, split: Split) -> list[LabelledMovie]:
 
 
 def read_em_fibsem(root: Path, split: Split) -> list[LabelledMovie]:
-    """The electron-microscopy stack, cut along its three axes (it is isotropic) for training.
+    """Read the electron-microscopy stack, for training along each of its three (equal) axes.
 
     The last `EM_VALIDATION_SLICES` slices along z are the validation part.
     """
@@ -160,7 +182,7 @@ def read_em_fibsem(root: Path, split: Split) -> list[LabelledMovie]:
 
 
 def read_embryo3d(root: Path) -> list[LabelledMovie]:
-    """The fluorescent embryo as a z-stack; eight nuclei, all for training."""
+    """Read the fluorescent embryo as a z-stack; eight nuclei, all for training."""
     folder = _folder(root, "embryo3d_mouse_8_cell_stage")
     images = tifffile.imread(folder / f"{folder.name}_images.tif")
     labels = tifffile.imread(folder / f"{folder.name}_labels.tif")
@@ -226,3 +248,12 @@ def _tabulate(labels: NDArray[Any], eligible: frozenset[int] | None) -> ObjectTa
         ids = ids[np.isin(ids, list(eligible))]
     boxes = [[w.start for w in found[i - 1]] + [w.stop for w in found[i - 1]] for i in ids]
     return ObjectTable(ids, np.array(boxes, np.int64).reshape(-1, 4), areas[ids].astype(np.int64))
+
+
+def _tabulate_parts(labels: NDArray[Any], eligible: frozenset[int] | None) -> ObjectTable:
+    part_map = np.asarray(label_parts(labels, background=0, connectivity=1), np.int64)
+    table = _tabulate(part_map, None)
+    owner = np.zeros(int(part_map.max()) + 1, np.int64)
+    owner[part_map.ravel()] = labels.ravel()
+    table = ObjectTable(owner[table.ids], table.boxes, table.areas, table.ids, part_map)
+    return table if eligible is None else table.pick(np.isin(table.ids, list(eligible)))

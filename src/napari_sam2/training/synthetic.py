@@ -17,7 +17,7 @@ from napari_sam2.training.synthetic_population import Habit, Population
 from napari_sam2.training.synthetic_shapes import Body
 
 #: Changes whenever the same seed would give another movie: caches are keyed by it.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 #: Relative frequency of the kinds in `random_movie`.
 _KIND_SHARES = {"nuclei": 0.44, "whole": 0.18, "rods": 0.1, "phase": 0.14, "tissue": 0.14}
 
@@ -60,7 +60,7 @@ def dividing_cells(
     seed: int = 0,
     dtype: type[np.uint8] | type[np.uint16] = np.uint16,
 ) -> SyntheticMovie:
-    """A calm movie of fluorescent nuclei, some of which divide.
+    """Make a calm movie of fluorescent nuclei, some of which divide.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def dividing_cells(
 def random_movie(
     seed: int, frames: int = 12, shape: tuple[int, int] = (288, 288), kind: Kind | None = None
 ) -> SyntheticMovie:
-    """A movie of a random kind, size, behaviour and optics, 8-bit; see `dividing_cells`."""
+    """Make an 8-bit movie of random kind, size, behaviour and optics; see `dividing_cells`."""
     rng = np.random.default_rng((seed, 7919))
     return render_movie(random_recipe(rng, kind), frames, shape, seed, np.uint8)
 
@@ -178,11 +178,11 @@ def _random_habit(rng: np.random.Generator, kind: Kind) -> Habit:
         turning=float(rng.uniform(0, 0.12)),
         fill=float(rng.uniform(0.08, 0.75)),
         clustering=float(rng.uniform(0, 0.9)),
-        overlap=float(rng.uniform(-0.05, 0.35)),
+        overlap=float(rng.uniform(-0.05, 0.25)),
         division_rate=float(rng.uniform(0, 0.03)),
         death_rate=float(rng.uniform(0, 0.012)),
         defocus_rate=float(rng.uniform(0, 0.012)),
-        brightness_spread=float(rng.uniform(0.05, 0.6)),
+        brightness_spread=float(rng.uniform(0.05, 0.5)),
     )
     if kind == "whole":
         return replace(habit, diameter=max(diameter, 26.0), spikes=int(rng.integers(0, 7)),
@@ -191,7 +191,7 @@ def _random_habit(rng: np.random.Generator, kind: Kind) -> Habit:
     if kind == "rods":
         lengths = (float(rng.uniform(2.0, 4.0)), float(rng.uniform(4.0, 9.0)))
         return replace(habit, diameter=min(diameter, 44.0), elongation=lengths, bend=0.03,
-                       overlap=max(habit.overlap, 0.2), fill=min(habit.fill, 0.4))  # fmt: skip
+                       overlap=min(habit.overlap, 0.15), fill=min(habit.fill, 0.5))  # fmt: skip
     if kind == "phase":
         return replace(habit, elongation=(1.0, float(rng.uniform(1.1, 2.5))),
                        diameter=max(diameter, 20.0), fill=min(habit.fill, 0.5))  # fmt: skip

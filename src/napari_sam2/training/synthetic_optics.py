@@ -17,6 +17,8 @@ KINDS: tuple[Kind, ...] = ("nuclei", "whole", "rods", "phase", "tissue")
 
 #: Below this focus a cell is no longer annotated: a person would not see it.
 VISIBLE_FOCUS = 0.3
+#: A cell of which less than this share is not hidden by others is not annotated either.
+VISIBLE_SHARE = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Optics:
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float) -> FloatArray:
-    """A tileable random field of mean 0 and standard deviation 1; ``sigma`` in pixels."""
+    """Make a tileable random field of mean 0 and standard deviation 1; ``sigma`` in pixels."""
     coarse = max(1, int(sigma / 3))
     small = (max(shape[0] // coarse, 4), max(shape[1] // coarse, 4))
     noise = rng.standard_normal(small, dtype=np.float32)
@@ -62,7 +64,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float)
 
 
 def texture_tile(rng: np.random.Generator, grain: float) -> FloatArray:
-    """A 256 x 256 tileable texture with coarse and fine grain, mean 0, deviation about 1."""
+    """Make a 256 x 256 tileable texture with coarse and fine grain, mean 0, deviation about 1."""
     fine = smooth_noise(rng, (256, 256), grain)
     coarse = smooth_noise(rng, (256, 256), 3 * grain)
     spots = np.maximum(smooth_noise(rng, (256, 256), 1.5 * grain) - 1.3, 0)
@@ -95,8 +97,8 @@ class Painter:
         if self._kind == "tissue":
             self._paint_tissue(bodies, signal, labels)
         else:
-            for body in bodies:
-                self._paint(body, signal, labels)
+            areas = {body.label: self._paint(body, signal, labels) for body in bodies}
+            _drop_hidden(labels, areas)
         signal += self._clutter
         self._paint_specks(signal)
         signal *= np.float32(np.exp(-optics.bleaching * index))
@@ -104,12 +106,13 @@ class Painter:
 
     # ------------------------------------------------------------------ cells
 
-    def _paint(self, body: Body, signal: FloatArray, labels: NDArray[np.uint16]) -> None:
+    def _paint(self, body: Body, signal: FloatArray, labels: NDArray[np.uint16]) -> int:
+        """Draw a body; its area in the frame, pixels."""
         optics = self._optics
         halo = 0.45 * body.radius if self._kind == "phase" else 4 * optics.edge
         patch = patch_of(body, self._shape, halo + 2, rod=self._kind == "rods")
         if patch is None:
-            return
+            return 0
         blur = optics.edge * (1 + 5 * (1 - body.focus))
         cover = 1 / (1 + np.exp(np.clip(-patch.level / np.float32(blur), -30, 30)))
         inside = self._inside(body, patch)
@@ -121,8 +124,11 @@ class Painter:
         else:
             view *= 1 - 0.85 * cover
             view += cover * inside
+        solid = patch.level > 0
+        # A cell out of focus hides what is behind it no more than it shows itself.
         if body.focus > VISIBLE_FOCUS:
-            labels[patch.window][patch.level > 0] = body.label
+            labels[patch.window][solid] = body.label
+        return int(solid.sum())
 
     def _tile(self, body: Body, patch: Patch) -> FloatArray:
         row = (patch.v.astype(np.intp) + body.texture[0]) & 255
@@ -225,3 +231,13 @@ class Painter:
         shot = np.sqrt(np.maximum(seen, 0) / optics.photons + optics.read_noise**2)
         seen += shot * rng.standard_normal(seen.shape, dtype=np.float32)
         return np.asarray(seen, np.float32)
+
+
+def _drop_hidden(labels: NDArray[np.uint16], areas: dict[int, int]) -> None:
+    seen = np.bincount(labels.ravel())
+    hidden = np.zeros(len(seen), bool)
+    for label, area in areas.items():
+        if label < len(seen) and 0 < seen[label] < VISIBLE_SHARE * area:
+            hidden[label] = True
+    if hidden.any():
+        labels[hidden[labels]] = 0

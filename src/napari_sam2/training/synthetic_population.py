@@ -75,11 +75,11 @@ class Population:
         self._next_label = 1
         self.lineage: dict[int, int] = {}
         self._cells = [self._newborn(yx) for yx in self._places(max_cells)]
-        for _ in range(20):
+        for _ in range(60):
             self._push_apart()
 
     def bodies(self) -> list[Body]:
-        """Copies of the cells as they are now, far ones last in focus order (by depth)."""
+        """Return copies of the cells as they are now, the front ones last."""
         return sorted((cell.body.copy() for cell in self._cells), key=lambda body: body.depth)
 
     def step(self) -> None:
@@ -232,13 +232,22 @@ class Population:
         if len(self._cells) < 2:
             return
         yx = np.array([(cell.body.y, cell.body.x) for cell in self._cells])
-        radius = np.array([cell.body.radius for cell in self._cells])
         apart = yx[:, None] - yx[None]
         distance = np.hypot(apart[..., 0], apart[..., 1]) + 1e-3
-        touching = (radius[:, None] + radius[None]) * (1 - self._habit.overlap)
+        reach = self._reach_towards(np.arctan2(apart[..., 0], apart[..., 1]))
+        touching = (reach + reach.T) * (1 - self._habit.overlap)
         push = np.maximum(touching - distance, 0)
         np.fill_diagonal(push, 0)
         shift = 0.35 * (push / distance)[..., None] * apart
         for cell, (dy, dx) in zip(self._cells, shift.sum(1), strict=True):
             cell.body.y += float(dy)
             cell.body.x += float(dx)
+
+    def _reach_towards(self, direction: np.ndarray) -> np.ndarray:
+        """Distance (N, N) from the centre of each ellipse to its outline in a direction (N, N)."""
+        bodies = [cell.body for cell in self._cells]
+        stretch = np.sqrt([body.elongation for body in bodies])[:, None]
+        radius = np.array([body.radius for body in bodies])[:, None]
+        turned = direction - np.array([body.angle for body in bodies])[:, None]
+        along, across = np.cos(turned) / stretch, np.sin(turned) * stretch
+        return np.asarray(radius / np.hypot(along, across))

@@ -44,7 +44,7 @@ class Body:
     texture: tuple[int, int] = (0, 0)
 
     def copy(self) -> Body:
-        """The same cell, with arrays of its own."""
+        """Return the same cell with arrays of its own."""
         return replace(self, modes=self.modes.copy(), spikes=self.spikes.copy())
 
 
@@ -99,7 +99,7 @@ def reach(body: Body) -> float:
 
 
 def patch_of(body: Body, shape: tuple[int, int], margin: float, rod: bool) -> Patch | None:
-    """The level of ``body`` on the pixels within ``margin`` of it, or None when off the frame."""
+    """Compute the level of a body within ``margin`` pixels of it; None when off the frame."""
     extent = reach(body) + margin
     y0, y1 = max(int(body.y - extent), 0), min(int(body.y + extent) + 2, shape[0])
     x0, x1 = max(int(body.x - extent), 0), min(int(body.x + extent) + 2, shape[1])
