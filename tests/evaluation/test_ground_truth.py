@@ -10,6 +10,7 @@ import tifffile
 from skimage.io import imsave
 
 from napari_sam2.evaluation.ground_truth import (
+    pick_departures,
     pick_masklets,
     pick_stills,
     read_movie,
@@ -95,6 +96,21 @@ def test_masklets_share_first_frames(moving_disks):
     tasks = pick_masklets(moving_disks(frames=12), count=5, length=4, seed=1, starts=2)
     assert [task.first for task in tasks] == [0, 7]
     assert [len(task.object_ids) for task in tasks] == [3, 2]
+
+
+def test_departures_are_scored_only_after_the_end(movie_folder):
+    movie = read_movie(movie_folder)
+    movie.labels[3:][movie.labels[3:] == 1] = 0  # its track ends on frame 2
+    (task,) = pick_departures(movie, count=9, seed=0)
+    assert (task.first, task.last, task.object_ids, task.scored) == (0, 5, (1,), (5,))
+    assert movie.is_scored(1, 5)
+
+
+def test_without_a_table_of_tracks_nobody_has_gone(moving_disks):
+    movie = moving_disks()
+    assert pick_departures(movie, count=9, seed=0) == []
+    movie.labels[3] = 0
+    assert not movie.is_scored(1, 3)
 
 
 def test_a_still_has_no_masklets(moving_disks):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from napari_sam2.evaluation.ground_truth import pick_masklets, pick_stills
+from napari_sam2.evaluation.ground_truth import pick_departures, pick_masklets, pick_stills
 from napari_sam2.evaluation.metrics import iou
 from napari_sam2.evaluation.protocol import score_masklets, score_stills
 from napari_sam2.evaluation.report import markdown, summarise
-from napari_sam2.evaluation.rivals import CopyMask, EllipseInBox, WatershedUnderClick
+from napari_sam2.evaluation.rivals import (
+    CopyMask,
+    EllipseInBox,
+    LinkedWatershed,
+    WatershedUnderClick,
+)
 from napari_sam2.evaluation.run import Contest, Sampling
 
 
@@ -62,6 +69,18 @@ def test_object_left_out_of_an_annotated_frame_is_not_scored_there(moving_disks)
     scores = {s.object_id: s for s in score_masklets(CopyMask(), [task])}
     assert list(scores[5].per_frame) == [1, 3]
     assert scores[5].iou == 1.0
+
+
+def test_object_that_has_gone_scores_by_empty_frames(moving_disks):
+    movie = replace(moving_disks(frames=8, speed=0.0), lifetimes={1: (0, 4)})
+    movie.labels[5:][movie.labels[5:] == 1] = 0
+    movie.images[5:] = np.where(movie.labels[5:] > 0, 120, 20)
+    tasks = pick_departures(movie, count=1, seed=0)
+    (copied,) = score_masklets(CopyMask(), tasks)
+    (linked,) = score_masklets(LinkedWatershed(), tasks)
+    assert copied.per_frame == {5: 0.0, 6: 0.0, 7: 0.0}
+    assert linked.iou == 1.0
+    assert copied.lost is None
 
 
 def test_methods_take_part_only_in_their_protocols(moving_disks):

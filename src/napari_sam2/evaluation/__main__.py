@@ -24,6 +24,7 @@ def evaluate(  # noqa: PLR0913, each argument is an option that the user sees
     objects_per_set: Annotated[int, typer.Option(help="Objects on stills.", min=1)] = 60,
     masklets_per_set: Annotated[int, typer.Option(help="Masklets; 0 for none.", min=0)] = 24,
     frames: Annotated[int, typer.Option(help="Frames to follow each masklet.", min=1)] = 20,
+    departures_per_set: Annotated[int, typer.Option(help="Objects that go; 0 for none.")] = 12,
     seed: Annotated[int, typer.Option(help="Which objects are picked.")] = 0,
     truth: Annotated[str, typer.Option(help="labels, or gold: drawn by people.")] = "labels",
     model: Annotated[str, typer.Option(help="Name of a network, or a checkpoint.")] = "bundled",
@@ -42,7 +43,7 @@ def evaluate(  # noqa: PLR0913, each argument is an option that the user sees
     runtime = Runtime.auto(device, dtype)
     network = load_model(model)
     contest = Contest.of(network, runtime, PredictorOptions(view_extent=view_extent))
-    sampling = Sampling(objects_per_set, masklets_per_set, frames, seed)
+    sampling = Sampling(objects_per_set, masklets_per_set, frames, departures_per_set, seed)
     scores = {}
     for name in sets.split(","):
         typer.echo(f"measuring {name} ...", err=True)

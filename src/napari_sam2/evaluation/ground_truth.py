@@ -7,7 +7,7 @@ scores asks `AnnotatedMovie.mask`, which refuses such a frame.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,6 +63,11 @@ class AnnotatedMovie:
         """Tell whether the object is still there on `frame`, as far as the track table knows."""
         return object_id not in self.lifetimes or self.lifetimes[object_id][1] >= frame
 
+    def is_scored(self, object_id: int, frame: int) -> bool:
+        """Tell whether there is truth: a mask on an annotated frame, or the end of the track."""
+        is_there = bool(self.mask(object_id, frame).any())
+        return is_there or not self.lives_until(object_id, frame)
+
 
 @dataclass(frozen=True)
 class Still:
@@ -78,7 +83,8 @@ class MaskletTask:
     """Objects to follow from one frame, and the later frames on which they are scored.
 
     `scored` holds only annotated frames after `first`; an object that the annotation leaves
-    out on one of them, though its track goes on, is not scored there.
+    out on one of them, though its track goes on, is not scored there. `protocol` names the task
+    in tables.
     """
 
     movie: AnnotatedMovie
@@ -86,6 +92,7 @@ class MaskletTask:
     last: int
     object_ids: tuple[int, ...]
     scored: tuple[int, ...]
+    protocol: str
 
 
 def read_movie(folder: Path, truth: Truth = "labels") -> AnnotatedMovie:
@@ -202,8 +209,40 @@ def pick_masklets(
         task = _masklets_from(movie, first, length, min_area)
         chosen = rng.permutation(task.object_ids)[:share]
         ids = tuple(sorted(int(value) for value in chosen))
-        tasks.append(MaskletTask(movie, first, task.last, ids, task.scored))
+        tasks.append(replace(task, object_ids=ids))
     return [task for task in tasks if task.object_ids]
+
+
+def pick_departures(
+    movie: AnnotatedMovie, count: int, seed: int, before: int = 5, after: int = 10
+) -> list[MaskletTask]:
+    """Pick objects whose track ends in mid-movie: they leave, die or divide.
+
+    Each is followed by itself from a few frames before its end, and scored only on the annotated
+    frames after it, where the right answer is an empty mask: IoU is 1 there or 0.
+
+    Parameters
+    ----------
+    movie : AnnotatedMovie
+        With a table of tracks; without one nobody is known to have gone.
+    count : int
+        How many objects.
+    seed : int
+        The same seed picks the same objects.
+    before, after : int
+        Frames before the last one of the track to start at, at most, and frames after it.
+    """
+    tasks = []
+    for object_id, (_, end) in sorted(movie.lifetimes.items()):
+        last = min(end + after, len(movie.images) - 1)
+        starts = [frame for frame in movie.annotated if end - before <= frame <= end]
+        starts = [frame for frame in starts if movie.mask(object_id, frame).any()]
+        scored = tuple(frame for frame in movie.annotated if end < frame <= last)
+        if starts and scored:
+            name = f"up to {after} frames after it has gone"
+            tasks.append(MaskletTask(movie, starts[0], last, (object_id,), scored, name))
+    chosen = np.random.default_rng(seed).permutation(len(tasks))[:count]
+    return [tasks[index] for index in sorted(chosen)]
 
 
 def _masklets_from(movie: AnnotatedMovie, first: int, length: int, min_area: int) -> MaskletTask:
@@ -217,7 +256,8 @@ def _masklets_from(movie: AnnotatedMovie, first: int, length: int, min_area: int
         and scored
         and object_id in movie.objects_on(scored[-1])
     ]
-    return MaskletTask(movie, first, last, tuple(alive), scored)
+    name = f"{length} frames from a mask"
+    return MaskletTask(movie, first, last, tuple(alive), scored, name)
 
 
 def _read_lifetimes(path: Path, frame_numbers: list[int]) -> dict[int, tuple[int, int]]:

@@ -34,7 +34,7 @@ class ObjectScore:
     per_frame : dict of int to float
         IoU on every scored frame of a masklet; empty for stills.
     lost : bool or None
-        Whether a masklet lost its object; None for stills.
+        Whether a masklet lost its object; None for stills and for objects that have gone.
     seconds : float
         Time for the answer; for a masklet, its share of the time of the run.
     """
@@ -132,8 +132,8 @@ def _score_frame(
 ) -> None:
     """Score all objects on one annotated frame, but those that its annotation leaves out."""
     for object_id in task.object_ids:
-        truth = task.movie.mask(object_id, frame)
-        if truth.any():
+        if task.movie.is_scored(object_id, frame):
+            truth = task.movie.mask(object_id, frame)
             per_frame[object_id][frame] = iou(masks[object_id], truth)
 
 
@@ -142,14 +142,16 @@ def _masklet_score(
 ) -> ObjectScore:
     """Sum up one masklet."""
     values = [ious[frame] for frame in sorted(ious)]
+    # An object that is meant to go cannot be lost.
+    stays = task.movie.lives_until(object_id, task.scored[-1])
     return ObjectScore(
         method=name,
-        protocol=f"{task.last - task.first} frames from a mask",
+        protocol=task.protocol,
         movie=task.movie.name,
         object_id=object_id,
         frame=task.first,
         iou=sum(values) / len(values),
         seconds=seconds,
         per_frame=ious,
-        lost=is_lost(values),
+        lost=is_lost(values) if stays else None,
     )

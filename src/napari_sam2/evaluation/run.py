@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_sam2.evaluation.ground_truth import (
     AnnotatedMovie,
     Truth,
+    pick_departures,
     pick_masklets,
     pick_stills,
     read_movie,
@@ -60,6 +61,8 @@ class Sampling:
         Objects followed through frames.
     frames : int
         Frames that each is followed.
+    departures : int
+        Objects followed beyond the end of their track.
     seed : int
         The same seed picks the same objects.
     """
@@ -67,6 +70,7 @@ class Sampling:
     stills: int = 60
     masklets: int = 24
     frames: int = 20
+    departures: int = 12
     seed: int = 0
 
 
@@ -107,11 +111,10 @@ class Contest:
         stills = pick_stills(movies, sampling.stills, sampling.seed)
         for method in self.on_stills:
             scores += score_stills(method, stills)
-        tasks = [
-            task
-            for movie in movies
-            for task in pick_masklets(movie, sampling.masklets, sampling.frames, sampling.seed)
-        ]
+        tasks = []
+        for movie in movies:
+            tasks += pick_masklets(movie, sampling.masklets, sampling.frames, sampling.seed)
+            tasks += pick_departures(movie, sampling.departures, sampling.seed)
         for follower in self.on_movies:
             scores += score_masklets(follower, tasks)
         return scores

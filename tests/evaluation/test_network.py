@@ -1,0 +1,85 @@
+"""The real engine, with a small untrained network, through the whole evaluation."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from napari_sam2.evaluation.report import (
+    circumstances,
+    describe,
+    markdown,
+    summarise,
+    weights_hash,
+    write_json,
+)
+from napari_sam2.evaluation.run import Contest, Sampling
+from napari_sam2.model.config import HieraConfig, SAM2Config
+from napari_sam2.model.sam2 import SAM2
+from napari_sam2.predictor.options import PredictorOptions
+from napari_sam2.predictor.runtime import Runtime
+
+TINY = SAM2Config(
+    name="tiny-random",
+    hiera=HieraConfig(
+        embed_dim=16,
+        stages=(1, 1, 1, 1),
+        global_blocks=(2,),
+        window_spec=(8, 4, 4, 4),
+    ),
+    input_size=64,
+    hidden_dim=32,
+    memory_dim=16,
+    memory_layers=1,
+    memory_ffn=32,
+    decoder_mlp=32,
+    num_maskmem=3,
+    max_object_pointers=4,
+    pointer_time_span=7,
+    follows_by_default=True,
+)
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return SAM2(TINY).eval()
+
+
+def test_network_and_rivals_score_the_same_objects(network, moving_disks, tmp_path):
+    runtime = Runtime.auto("cpu")
+    contest = Contest.of(network, runtime, PredictorOptions())
+    movies = [moving_disks(frames=6, annotated=(0, 1, 3, 5))]
+    scores = {"disks": contest.score(movies, Sampling(stills=4, masklets=3, frames=5))}
+    asked = {}
+    for score in scores["disks"]:
+        assert 0.0 <= score.iou <= 1.0
+        key = (score.protocol, score.method)
+        asked.setdefault(key, set()).add((score.frame, score.object_id))
+    for protocol in ("1 click", "3 clicks", "box", "5 frames from a mask"):
+        choices = [found for (name, _), found in asked.items() if name == protocol]
+        assert len(choices) >= 4
+        assert all(found == choices[0] for found in choices)
+
+    facts = circumstances(network, TINY.name, runtime) | {"seed": 0}
+    out = tmp_path / "results" / "scores.json"
+    write_json(out, facts, summarise(scores), scores)
+    read = json.loads(out.read_text())
+    assert len(read["objects"]["disks"]) == len(scores["disks"])
+    assert read["circumstances"]["weights_sha256"] == weights_hash(network)
+    assert read["circumstances"]["dtype"] == "float32"
+    assert len(read["circumstances"]["commit"]) >= 7
+    assert "| network |" in markdown(summarise(scores))
+    assert weights_hash(network)[:12] in describe(facts)
+
+
+def test_hash_tells_weights_apart(network):
+    before = weights_hash(network)
+    with torch.no_grad():
+        parameter = next(network.parameters())
+        parameter[0] += 1e-3
+        changed = weights_hash(network)
+        parameter[0] -= 1e-3
+    assert changed != before
