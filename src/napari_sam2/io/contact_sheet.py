@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from skimage.segmentation import find_boundaries
 
-from napari_sam2.io.label_stack import refuse_overwrite
+from napari_sam2.io.writing import refuse_overwrite, writing_whole
 
 __all__ = ["Tile", "object_color", "write_contact_sheet"]
 
@@ -75,18 +75,28 @@ def write_contact_sheet(
     low, high = _limits(tiles)
     pictures = [_draw(tile, low, high, tile_size) for tile in tiles]
     width, height = pictures[0].size
-    columns = int(np.ceil(np.sqrt(len(pictures) * 1.5 * height / width)))
-    columns = min(columns, len(pictures))
+    columns = _columns(len(pictures), width / height)
     rows = -(-len(pictures) // columns)
     size = (columns * (width + _GAP) - _GAP, rows * (height + _GAP) - _GAP)
     sheet = Image.new("RGB", size, "white")
     for index, picture in enumerate(pictures):
         row, column = divmod(index, columns)
         sheet.paste(picture, (column * (width + _GAP), row * (height + _GAP)))
-    unfinished = path.with_name(path.name + ".part")
-    sheet.save(unfinished, format="PNG")
-    unfinished.replace(path)
+    with writing_whole(path, overwrite=overwrite) as unfinished:
+        sheet.save(unfinished, format="PNG")
     return path
+
+
+def _columns(count: int, aspect: float) -> int:
+    """Return how many tiles a row has: a sheet that is wider than high, with few empty places."""
+
+    def badness(columns: int) -> float:
+        rows = -(-count // columns)
+        return float(
+            abs(np.log(columns * aspect / rows / 1.5)) + 2 * (rows * columns - count) / count
+        )
+
+    return min(range(1, count + 1), key=badness)
 
 
 def _limits(tiles: Sequence[Tile]) -> tuple[float, float]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +13,9 @@ from numpy.typing import DTypeLike, NDArray
 from napari_sam2.io.axes import MovieArray
 from napari_sam2.io.read import read_movie
 from napari_sam2.io.read_zarr import has_metadata
+from napari_sam2.io.writing import explain_full_disk, refuse_overwrite, writing_whole
 
-__all__ = ["LabelStackWriter", "read_labels", "refuse_overwrite", "write_label_tiff"]
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+__all__ = ["LabelStackWriter", "read_labels", "write_label_tiff"]
 
 
 class LabelStackWriter:
@@ -61,7 +56,7 @@ class LabelStackWriter:
         if self.path.exists() and not has_metadata(self.path):
             raise FileExistsError(f"{self.path} exists and is no zarr folder: choose another name")
         self._written: set[int] = set()
-        with _full_disk_explained(self.path, "nothing was written"):
+        with explain_full_disk(self.path, "nothing was written"):
             self._array: zarr.Array[Any] = zarr.create_array(
                 str(self.path),
                 shape=shape,
@@ -110,7 +105,7 @@ class LabelStackWriter:
         largest = int(labels.max(initial=0))
         if largest > np.iinfo(self._array.dtype).max:
             raise ValueError(f"object {largest} does not fit {self._array.dtype}: use uint32")
-        with _full_disk_explained(self.path, f"{len(self._written)} written frames are kept there"):
+        with explain_full_disk(self.path, f"{len(self._written)} written frames are kept there"):
             self._array[frame] = labels
         self._written.add(frame)
 
@@ -144,25 +139,19 @@ def write_label_tiff(path: str | Path, labels: MovieArray, *, overwrite: bool = 
         If the disk is full; an older file is kept as it was.
     """
     path = Path(path)
-    refuse_overwrite(path, overwrite=overwrite)
-    unfinished = path.with_name(path.name + ".part")
     frames = (np.asarray(labels[frame])[None] for frame in range(labels.shape[0]))
-    try:
-        with _full_disk_explained(path, "the TIFF was not written; its frames are kept in zarr"):
-            tifffile.imwrite(
-                unfinished,
-                frames,
-                shape=labels.shape,
-                dtype=labels.dtype,
-                compression="zlib",
-                predictor=True,
-                photometric="minisblack",
-                bigtiff=int(np.prod(labels.shape)) * labels.dtype.itemsize > 3 * 2**30,
-                metadata={"axes": "TYX"},
-            )
-            unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with writing_whole(path, overwrite=overwrite) as unfinished:
+        tifffile.imwrite(
+            unfinished,
+            frames,
+            shape=labels.shape,
+            dtype=labels.dtype,
+            compression="zlib",
+            predictor=True,
+            photometric="minisblack",
+            bigtiff=int(np.prod(labels.shape)) * labels.dtype.itemsize > 3 * 2**30,
+            metadata={"axes": "TYX"},
+        )
     return path
 
 
@@ -183,26 +172,3 @@ def read_labels(path: str | Path) -> MovieArray:
             "one id an object, (H, W) or (T, H, W)"
         )
     return labels
-
-
-def refuse_overwrite(path: Path, *, overwrite: bool) -> None:
-    """Raise FileExistsError for what is there already, unless it may be replaced."""
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists: choose another place or allow overwriting")
-
-
-@contextmanager
-def _full_disk_explained(path: Path, kept: str) -> Iterator[None]:
-    """Turn the bare error of a full disk into one that says where, how full, and what is safe."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        place = next(folder for folder in path.absolute().parents if folder.exists())
-        free = shutil.disk_usage(place).free / 2**20
-        raise OSError(
-            error.errno,
-            f"no space to write {path} ({free:.1f} MiB free in {place}); {kept}: "
-            "free some space or write elsewhere",
-        ) from error

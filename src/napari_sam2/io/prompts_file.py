@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.io.label_stack import read_labels, refuse_overwrite
+from napari_sam2.io.label_stack import read_labels
+from napari_sam2.io.writing import writing_whole
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 __all__ = ["prompts_from_labels", "read_prompts", "write_prompts"]
@@ -97,12 +98,10 @@ def write_prompts(path: str | Path, prompts: Iterable[Prompt], *, overwrite: boo
         If there is a file and `overwrite` is off.
     """
     path = Path(path)
-    refuse_overwrite(path, overwrite=overwrite)
     head = ", ".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in _FORMAT.items())
     lines = ",\n".join("  " + json.dumps(_entry(prompt)) for prompt in prompts)
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(f'{{{head}, "prompts": [\n{lines}\n]}}\n')
-    unfinished.replace(path)
+    with writing_whole(path, overwrite=overwrite) as unfinished:
+        unfinished.write_text(f'{{{head}, "prompts": [\n{lines}\n]}}\n')
     return path
 
 

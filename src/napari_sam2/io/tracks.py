@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_sam2.io.label_stack import refuse_overwrite
+from napari_sam2.io.writing import writing_whole
 from napari_sam2.tracking.tracks import Tracks
 
 __all__ = ["read_tracks", "write_tracks"]
@@ -33,15 +33,15 @@ def write_tracks(path: str | Path, tracks: Tracks, *, overwrite: bool = False) -
         If there is a file and `overwrite` is off.
     """
     path = Path(path)
-    refuse_overwrite(path, overwrite=overwrite)
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("w", newline="") as file:
+    with (
+        writing_whole(path, overwrite=overwrite) as unfinished,
+        unfinished.open("w", newline="") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         for track, frame, y, x in tracks.table:
             parents = ";".join(map(str, tracks.graph.get(int(track), [])))
             writer.writerow((int(track), int(frame), f"{y:.2f}", f"{x:.2f}", parents))
-    unfinished.replace(path)
     return path
 
 

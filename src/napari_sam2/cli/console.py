@@ -1,0 +1,123 @@
+"""What the commands say: progress, results, errors."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+if TYPE_CHECKING:
+    from napari_sam2.batch.job import Job, JobReport
+    from napari_sam2.predictor.results import FrameResult
+
+__all__ = ["downloading", "run_with_progress", "say", "say_error", "say_report"]
+
+# Paths and addresses are printed whole: a wrapped one cannot be copied.
+_out = Console(soft_wrap=True, highlight=False, markup=False)
+_err = Console(soft_wrap=True, highlight=False, markup=False, stderr=True)
+
+
+def say(text: str) -> None:
+    """Print a line for the user."""
+    _out.print(text)
+
+
+def say_error(error: BaseException) -> None:
+    """Print an error as one line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    path = getattr(error, "filename", None)
+    if path is not None and str(path) not in text:
+        text = f"{text}: {path}"
+    _err.print("napari-sam2: error: " + " ".join(text.split()), style="red")
+
+
+def run_with_progress(job: Job) -> JobReport:
+    """Run a job with a progress bar on stderr.
+
+    The first interrupt from the keyboard ends the run after the frame in flight, the second at
+    once; either way what was done is written.
+    """
+    from napari_sam2.batch.job import run_job
+
+    columns = (
+        TextColumn("tracking"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("frame {task.fields[frame]}  {task.fields[rate]:.1f} frames/s"),
+        TimeRemainingColumn(compact=True),
+    )
+    total = job.count_results()
+    with _stop_on_interrupt() as stop, Progress(*columns, console=_err) as progress:
+        task = progress.add_task("", total=total, frame="-", rate=0.0)
+
+        def watch(result: FrameResult, count: int) -> bool:
+            elapsed = progress.tasks[0].elapsed or 1e-9
+            progress.update(task, completed=count, frame=result.frame, rate=count / elapsed)
+            return bool(stop)
+
+        return run_job(job, watch)
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[list[int]]:
+    """Collect the first interrupt in the list that is yielded; the next one acts as ever."""
+    asked: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, usual)
+        _err.print("stopping after this frame; press Ctrl-C again to stop at once")
+
+    usual = signal.signal(signal.SIGINT, note)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+@contextmanager
+def downloading(name: str) -> Iterator[Progress]:
+    """Show a bar while weights are fetched; nothing if they are there already."""
+    columns = (
+        TextColumn(f"fetching {name}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=_err) as progress:
+        yield progress
+
+
+def say_report(report: JobReport) -> None:
+    """Say what a job did and where its results are."""
+    results = report.results
+    if not report.is_complete:
+        say(f"stopped: the {report.num_results} frames that were tracked are kept")
+    per_frame = report.seconds_per_frame
+    rate = f", {1 / per_frame:.1f} frames/s" if per_frame else ""
+    say(
+        f"{len(report.tracks.track_ids)} objects, {report.num_results} frames in "
+        f"{report.seconds:.1f} s ({1000 * per_frame:.0f} ms a frame{rate})"
+    )
+    for label, path in (
+        ("labels", results.labels_tiff),
+        ("labels", results.labels_zarr),
+        ("tracks", results.tracks),
+        ("prompts", results.prompts),
+        ("run", results.run),
+    ):
+        say(f"{label:8} {path}")

@@ -1,0 +1,84 @@
+"""From options to a session and an engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_sam2.cli.arguments import parse_channels
+from napari_sam2.cli.console import downloading, say
+
+if TYPE_CHECKING:
+    from napari_sam2.io.axes import MovieArray
+    from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.predictor.session import VideoSession
+    from napari_sam2.predictor.video import VideoPredictor
+
+__all__ = ["load_predictor", "open_session"]
+
+
+def open_session(
+    movie: MovieArray,
+    channels: str | None = None,
+    low: float | None = None,
+    high: float | None = None,
+) -> VideoSession:
+    """Open a movie with the intensities that are asked for; percentiles where they are not."""
+    from napari_sam2.predictor.frames import ArrayFrames, IntensityMapping
+    from napari_sam2.predictor.session import VideoSession
+
+    frames = ArrayFrames(movie)
+    found = IntensityMapping.from_percentiles(frames, channels=parse_channels(channels))
+    count = len(found.low)
+    mapping = IntensityMapping(
+        found.low if low is None else (low,) * count,
+        found.high if high is None else (high,) * count,
+        found.channels,
+    )
+    return VideoSession.open(frames, mapping=mapping)
+
+
+def load_predictor(
+    model: str,
+    device: str | None,
+    dtype: str | None,
+    view: Literal["auto", "whole", "follow"] = "auto",
+) -> tuple[VideoPredictor, dict[str, Any]]:
+    """Return the engine, and what to note about its network."""
+    from napari_sam2.predictor.options import PredictorOptions
+    from napari_sam2.predictor.runtime import Runtime, keep_heap
+    from napari_sam2.predictor.video import VideoPredictor
+
+    runtime = Runtime.auto(device, dtype)
+    keep_heap()
+    network = _load_network(model)
+    say(f"network {network.config.name} on {runtime.describe()}")
+    predictor = VideoPredictor(network, runtime, PredictorOptions(view=view))
+    return predictor, {"model": _describe(model, network)}
+
+
+def _load_network(name: str) -> SAM2:
+    """Load a network, with a bar if it has to be fetched."""
+    from napari_sam2.model.checkpoint import REGISTRY, load_model
+
+    if name not in REGISTRY or REGISTRY[name].path().is_file():
+        return load_model(name)
+    with downloading(name) as progress:
+        task = progress.add_task("", total=REGISTRY[name].size)
+        return load_model(
+            name, progress=lambda done, size: progress.update(task, completed=done, total=size)
+        )
+
+
+def _describe(name: str, network: SAM2) -> dict[str, Any]:
+    """Return name, file and hash of a network, so that a result can be made again."""
+    import pooch
+
+    from napari_sam2.model.checkpoint import REGISTRY, model_path
+
+    path = model_path(name) if name in REGISTRY else Path(name).expanduser()
+    return {
+        "name": network.config.name,
+        "file": path.name,
+        "sha256": pooch.file_hash(str(path), alg="sha256"),
+    }

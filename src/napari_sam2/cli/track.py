@@ -1,0 +1,83 @@
+"""``napari-sam2 track``: a movie and prompts in, labels and tracks out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from napari_sam2.cli.arguments import collect_prompts, parse_frames
+from napari_sam2.cli.console import run_with_progress, say_report
+from napari_sam2.cli.opening import load_predictor, open_session
+from napari_sam2.cli.options import Device, Model, Out, Overwrite, Precision
+
+__all__ = ["INTERRUPTED", "track"]
+
+INTERRUPTED = 130
+"""Exit status after an interrupt from the keyboard, as shells have it."""
+
+
+def track(
+    movie: Annotated[
+        str,
+        typer.Argument(help="TIFF, zarr or npy; or a folder or 'pattern' of pictures."),
+    ],
+    out: Out,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(help="T,Y,X or T,Y,X,OBJECT; T,Y,X,OBJECT,- for not this. Repeatable."),
+    ] = None,
+    box: Annotated[
+        list[str] | None, typer.Option(help="T,Y0,X0,Y1,X1 or with ,OBJECT. Repeatable.")
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Prompts as JSON or CSV, or a label image or stack.")
+    ] = None,
+    model: Model = "bundled",
+    device: Device = None,
+    dtype: Precision = None,
+    direction: Annotated[
+        Literal["forward", "backward", "both"], typer.Option(help="Way from the prompts.")
+    ] = "both",
+    frames: Annotated[
+        str | None, typer.Option(help="First and last frame, A:B; either may be left out.")
+    ] = None,
+    view: Annotated[
+        Literal["auto", "whole", "follow"],
+        typer.Option(help="Whole frames, or windows that follow the objects."),
+    ] = "auto",
+    axes: Annotated[
+        str | None, typer.Option(help="Order of the axes, such as TCYX, if the file is wrong.")
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(help="One channel, or three for red, green, blue: 0 or 2,1,0.")
+    ] = None,
+    low: Annotated[float | None, typer.Option(help="Raw value shown as black.")] = None,
+    high: Annotated[float | None, typer.Option(help="Raw value shown as white.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Track objects from points, boxes or masks; write labels and tracks.
+
+    Points and boxes without an object are objects of their own. Coordinates are pixels of the
+    frame, T and pixel centres count from 0.
+    """
+    from napari_sam2.batch.job import Job, ResultFolder
+    from napari_sam2.io.prompts_file import read_prompts
+    from napari_sam2.io.read import read_movie
+    from napari_sam2.predictor.options import PropagateOptions
+
+    given = collect_prompts(point or [], box or [], read_prompts(prompts) if prompts else [])
+    start, stop = parse_frames(frames)
+    session = open_session(read_movie(movie, axes), channels, low, high)
+    for prompt in given:
+        session.add(prompt)
+    results = ResultFolder(out)
+    results.prepare(overwrite=overwrite)
+    predictor, about = load_predictor(model, device, dtype, view)
+    options = PropagateOptions(direction=direction, start=start, stop=stop)
+    about = {"movie": str(Path(movie).absolute()), **about}
+    report = run_with_progress(Job(session, predictor, results, options, overwrite, about))
+    say_report(report)
+    if not report.is_complete:
+        raise typer.Exit(INTERRUPTED)
