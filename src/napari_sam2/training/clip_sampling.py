@@ -116,10 +116,10 @@ def _choose_window(
     # A view that follows an object holds it near the middle; other views hold it anywhere.
     loose = 0.15 if rng.random() < 0.4 else 0.5
     centre = middle + rng.uniform(-loose, loose, 2) * np.maximum(side - extent, 0.2 * side)
-    if rng.random() < 0.95:
-        size = np.asarray(shape, float)
-        reach = np.minimum(side / 2, size / 2)
-        centre = np.clip(centre, reach - 0.5, size - reach - 0.5)
+    # Seldom the window looks over the border of the source, by a fifth of its side at most.
+    size = np.asarray(shape, float)
+    reach = np.minimum(side / 2, size / 2) * (0.6 if rng.random() < 0.1 else 1.0)
+    centre = np.clip(centre, reach - 0.5, size - reach - 0.5)
     free = rng.random() < 0.4
     matrix = augment.base_matrix(rng, scale, free)
     return _Window(centre.astype(np.float32), matrix, scale)
@@ -143,7 +143,7 @@ def _choose_objects(
 
 
 def _choose_padding(movie: LabelledMovie, boxes: IntArray, rng: np.random.Generator) -> str:
-    """What lies outside of the source: its mirror image, its border (as in the predictor), 0."""
+    """Choose what lies outside: a mirror image, the border (as in the predictor) or zero."""
     shape = np.asarray(movie.labels.shape[1:])
     is_cut = bool((boxes[:, :2] <= 0).any() or (boxes[:, 2:] >= shape).any())
     # Mirrored, an object at the border would seem twice as large as its mask.

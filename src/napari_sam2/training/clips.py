@@ -63,8 +63,12 @@ class ClipBatch:
 
     def pin_memory(self) -> ClipBatch:
         """Copy the batch into page-locked memory, for a quick copy to a GPU."""
-        pinned = (part.pin_memory() for part in (self.images, self.masks, self.annotated))
-        return ClipBatch(*pinned, self.sources)
+        return ClipBatch(
+            self.images.pin_memory(),
+            self.masks.pin_memory(),
+            self.annotated.pin_memory(),
+            self.sources,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ class ClipSource:
         raise RuntimeError(f"source {self.name!r} holds no object of {SMALLEST_AREA} pixels.")
 
 
-def clip_batches(
+def clip_batches(  # noqa: PLR0913 - all but two by keyword
     sources: Sequence[ClipSource],
     weights: Sequence[float],
     *,

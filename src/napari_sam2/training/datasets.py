@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,6 +106,7 @@ class LabelledMovie:
         return self._tables[frame]
 
 
+@cache
 def dsb2018_split(folder: Path) -> dict[Split, list[int]]:
     """Divide the stills into training and validation.
 

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.training.synthetic_optics import KINDS, Kind, Optics, Painter
-from napari_sam2.training.synthetic_population import Habit, Population
+from napari_sam2.training.synthetic_population import MITOSIS, Habit, Population
 from napari_sam2.training.synthetic_shapes import Body
 
 #: Changes whenever the same seed would give another movie: caches are keyed by it.
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 #: Relative frequency of the kinds in `random_movie`.
 _KIND_SHARES = {"nuclei": 0.44, "whole": 0.18, "rods": 0.1, "phase": 0.14, "tissue": 0.14}
 
@@ -122,7 +122,7 @@ def render_movie(
         raise ValueError(f"shape is {shape}; ask for at least 32 x 32 pixels.")
     rng = np.random.default_rng(seed)
     population = Population(rng, shape, recipe.habit)
-    population.schedule_division(recipe.divisions, frames - 2)
+    population.schedule_division(recipe.divisions, max(frames - 2 * MITOSIS, 1))
     painter = Painter(rng, shape, recipe.kind, recipe.optics)
     signal = np.empty((frames, *shape), np.float32)
     labels = np.empty((frames, *shape), np.uint16)
@@ -177,7 +177,7 @@ def _random_habit(rng: np.random.Generator, kind: Kind) -> Habit:
         persistence=float(rng.uniform(0.2, 0.95)),
         turning=float(rng.uniform(0, 0.12)),
         fill=float(rng.uniform(0.08, 0.75)),
-        clustering=float(rng.uniform(0, 0.9)),
+        clustering=float(rng.uniform(0, 0.7)),
         overlap=float(rng.uniform(-0.05, 0.25)),
         division_rate=float(rng.uniform(0, 0.03)),
         death_rate=float(rng.uniform(0, 0.012)),
@@ -209,16 +209,21 @@ def _random_optics(rng: np.random.Generator, habit: Habit) -> Optics:
         read_noise=float(np.exp(rng.uniform(np.log(0.005), np.log(0.12)))),
         background=float(rng.uniform(0.02, 0.5)),
         unevenness=float(rng.uniform(0, 0.5)),
-        bleaching=float(rng.choice([0.0, rng.uniform(0, 0.06)])),
+        bleaching=_sometimes(rng, 0.06),
         texture=float(rng.uniform(0.05, 0.55)),
         grain=float(np.exp(rng.uniform(np.log(1.2), np.log(max(habit.diameter / 6, 1.5))))),
         edge=float(rng.uniform(0.4, 1.2)) * min(habit.diameter / 30, 1.6),
         dim_border=float(rng.uniform(0.1, 0.7)),
         transparent=bool(rng.random() < 0.5),
         halo=float(rng.uniform(0.3, 1.0)),
-        debris=int(rng.choice([0, 0, rng.integers(1, 25)])),
-        clutter=float(rng.choice([0.0, rng.uniform(0, 0.25)])),
+        debris=int(_sometimes(rng, 25.0)),
+        clutter=_sometimes(rng, 0.25),
         drift=(float(rng.normal(0, 0.5)), float(rng.normal(0, 0.5))),
-        jitter=float(rng.choice([0.0, rng.uniform(0, 1.0)])),
+        jitter=_sometimes(rng, 1.0),
         flicker=float(rng.uniform(0, 0.05)),
     )
+
+
+def _sometimes(rng: np.random.Generator, most: float) -> float:
+    """Draw 0 in half of the cases, else uniformly up to ``most``."""
+    return float(rng.uniform(0, most)) * float(rng.random() < 0.5)

@@ -19,6 +19,8 @@ KINDS: tuple[Kind, ...] = ("nuclei", "whole", "rods", "phase", "tissue")
 VISIBLE_FOCUS = 0.3
 #: A cell of which less than this share is not hidden by others is not annotated either.
 VISIBLE_SHARE = 0.35
+#: Nor is a sliver of fewer pixels at the border of the frame.
+SMALLEST_SLIVER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +239,7 @@ def _drop_hidden(labels: NDArray[np.uint16], areas: dict[int, int]) -> None:
     seen = np.bincount(labels.ravel())
     hidden = np.zeros(len(seen), bool)
     for label, area in areas.items():
-        if label < len(seen) and 0 < seen[label] < VISIBLE_SHARE * area:
+        if label < len(seen) and seen[label] < max(VISIBLE_SHARE * area, SMALLEST_SLIVER):
             hidden[label] = True
     if hidden.any():
         labels[hidden[labels]] = 0

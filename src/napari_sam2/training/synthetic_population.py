@@ -91,9 +91,10 @@ class Population:
         self._push_apart()
 
     def schedule_division(self, count: int, within: int) -> None:
-        """Make ``count`` random cells divide at spread-out times in the next ``within`` frames."""
-        order = self._rng.permutation(len(self._cells))[:count]
-        for rank, index in enumerate(order):
+        """Make ``count`` cells of the frame divide, spread over the next ``within`` frames."""
+        places = np.array([(cell.body.y, cell.body.x) for cell in self._cells])
+        inside = np.flatnonzero(((places > 0) & (places < self._shape)).all(1))
+        for rank, index in enumerate(self._rng.permutation(inside)[:count]):
             self._cells[index].divides_in = int((rank + 0.7) * within / max(count, 1)) + MITOSIS
 
     # ------------------------------------------------------------------ birth
@@ -109,7 +110,7 @@ class Population:
         centres = rng.uniform(0.15, 0.85, (max(count // 7, 1), 2)) * field - margin
         gathered = rng.random(count) < habit.clustering
         around = centres[rng.integers(0, len(centres), count)]
-        spread = rng.normal(0, 1.1 * habit.diameter, (count, 2))
+        spread = rng.normal(0, 1.5 * habit.diameter, (count, 2))
         return np.asarray(np.where(gathered[:, None], around + spread, places))
 
     def _newborn(self, yx: np.ndarray) -> _Cell:

@@ -82,7 +82,7 @@ def _blob_level(body: Body, u: FloatArray, v: FloatArray) -> FloatArray:
 
 
 def _rod_level(body: Body, u: FloatArray, v: FloatArray) -> FloatArray:
-    # A capsule of the same area as the disc of `radius`: width w and straight half-length s.
+    # A capsule as long and as wide as the ellipse of the same radius and elongation.
     half_width = body.radius / np.sqrt(body.elongation)
     straight = max(body.radius * np.sqrt(body.elongation) - half_width, 0.0)
     bent = v - np.float32(body.bend / max(body.radius, 1.0)) * u * u
