@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # Before napari is imported: tests neither read nor write the settings of whoever runs them.
@@ -29,3 +30,31 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real movies at {folder}: set NAPARI_SAM2_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory) -> Path:
+    """The bundled network with random weights: what it draws is nonsense, how it runs is not."""
+    import torch
+    from safetensors.torch import save_file
+
+    from napari_sam2.model.config import PRESETS
+    from napari_sam2.model.sam2 import SAM2
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tensors = SAM2(PRESETS["bundled"]).state_dict()
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_file({key: value.contiguous() for key, value in tensors.items()}, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def movie() -> np.ndarray:
+    """Five frames, uint16 (5, 64, 72), with two bright disks that move."""
+    y, x = np.indices((64, 72))
+    frames = np.random.default_rng(0).normal(200, 10, (5, 64, 72))
+    for t in range(5):
+        for centre in ((20 + t, 20), (45, 50 - t)):
+            frames[t] += 800 * ((y - centre[0]) ** 2 + (x - centre[1]) ** 2 < 80)
+    return frames.astype(np.uint16)
