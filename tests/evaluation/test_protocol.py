@@ -18,6 +18,7 @@ from napari_sam2.evaluation.rivals import (
     WatershedUnderClick,
 )
 from napari_sam2.evaluation.run import Contest, Sampling
+from napari_sam2.evaluation.watershed import Watershed
 
 
 class HalfThenWhole:
@@ -77,7 +78,7 @@ def test_object_that_has_gone_scores_by_empty_frames(moving_disks):
     movie.images[5:] = np.where(movie.labels[5:] > 0, 120, 20)
     tasks = pick_departures(movie, count=1, seed=0)
     (copied,) = score_masklets(CopyMask(), tasks)
-    (linked,) = score_masklets(LinkedWatershed(), tasks)
+    (linked,) = score_masklets(LinkedWatershed(Watershed()), tasks)
     assert copied.per_frame == {5: 0.0, 6: 0.0, 7: 0.0}
     assert linked.iou == 1.0
     assert copied.lost is None
@@ -86,7 +87,7 @@ def test_object_that_has_gone_scores_by_empty_frames(moving_disks):
 def test_methods_take_part_only_in_their_protocols(moving_disks):
     stills = pick_stills([moving_disks(frames=1)], 3, 0)
     assert {s.protocol for s in score_stills(EllipseInBox(), stills)} == {"box"}
-    assert len(score_stills(WatershedUnderClick(), stills)) == 9
+    assert len(score_stills(WatershedUnderClick(Watershed()), stills)) == 9
 
 
 def test_rivals_run_through_tables_and_are_the_same_twice(moving_disks):

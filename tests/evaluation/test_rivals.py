@@ -16,10 +16,9 @@ from napari_sam2.evaluation.rivals import (
     FlowWarp,
     LinkedWatershed,
     WatershedUnderClick,
-    foreground,
     has_optical_flow,
-    watershed_objects,
 )
+from napari_sam2.evaluation.watershed import Watershed, foreground, watershed_objects
 
 
 def touching_disks(dim=1.0):
@@ -59,7 +58,7 @@ def test_constant_frame_has_no_objects():
 def test_click_and_box_choose_the_object(moving_disks):
     movie = moving_disks(frames=1)
     truth = movie.mask(2, 0)
-    rival = WatershedUnderClick()
+    rival = WatershedUnderClick(Watershed())
     clicked = rival.answer(movie, 0, StillPrompts((((60.0, 40.0), True),)))
     boxed = rival.answer(movie, 0, StillPrompts(box=box_of(truth)))
     assert iou(clicked, truth) > 0.9
@@ -88,7 +87,7 @@ def test_copied_masks_stay_behind(moving_disks):
 
 
 def test_linked_watershed_follows_overlap(moving_disks):
-    assert min(follow(moving_disks, LinkedWatershed(), speed=3.0).values()) > 0.85
+    assert min(follow(moving_disks, LinkedWatershed(Watershed()), speed=3.0).values()) > 0.85
 
 
 def test_linked_watershed_waits_where_the_object_was_last_seen(moving_disks):
@@ -97,7 +96,7 @@ def test_linked_watershed_waits_where_the_object_was_last_seen(moving_disks):
     images[1][movie.mask(1, 1)] = 20
     blinking = AnnotatedMovie("blinking", images, movie.labels, movie.annotated)
     (task,) = pick_masklets(blinking, count=3, length=3, seed=0)
-    results = dict(LinkedWatershed().track(task))
+    results = dict(LinkedWatershed(Watershed()).track(task))
     assert not results[1][1].any()
     assert iou(results[2][1], movie.mask(1, 2)) > 0.85
 
@@ -108,7 +107,7 @@ def test_two_objects_never_share_a_label():
     image = np.where(labels > 0, 100, 0).astype(np.uint8)
     movie = AnnotatedMovie("joined", np.repeat(image, 2, 0), np.repeat(labels, 2, 0), (0, 1))
     (task,) = pick_masklets(movie, count=2, length=1, seed=0)
-    masks = dict(LinkedWatershed().track(task))[1]
+    masks = dict(LinkedWatershed(Watershed()).track(task))[1]
     assert not (masks[1] & masks[2]).any()
 
 

@@ -10,98 +10,33 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
-from skimage.feature import peak_local_max
-from skimage.filters import threshold_local, threshold_otsu
-from skimage.segmentation import watershed
 
 from napari_sam2.evaluation.ground_truth import AnnotatedMovie, MaskletTask
 from napari_sam2.evaluation.methods import STILL_PROTOCOLS, StillPrompts, StillProtocol
 from napari_sam2.evaluation.metrics import BoolMask, overlap_table
+from napari_sam2.evaluation.watershed import Watershed
 
-Threshold = Literal["global", "local"]
-GreyImage = NDArray[np.float32]
-
-LOCAL_WINDOW = 51
-"""Pixels across the window of the local threshold; about two small nuclei or one large."""
-
-
-def grey(image: NDArray[Any]) -> GreyImage:
-    """Return one channel, scaled to 0..1 between the 0.5 and 99.8 percentiles."""
-    values = image.astype(np.float32)
-    if values.ndim == 3:
-        values = values.mean(axis=2)
-    low, high = np.percentile(values, [0.5, 99.8])
-    scaled = (values - low) / max(float(high - low), 1e-6)
-    return np.clip(scaled, 0.0, 1.0).astype(np.float32)
-
-
-def foreground(image: NDArray[Any], threshold: Threshold = "global") -> BoolMask:
-    """Separate cells from background: the smaller class is the cells.
-
-    Parameters
-    ----------
-    image : array, (H, W) or (H, W, C)
-        Raw intensities; bright on dark and dark on bright both work.
-    threshold : {"global", "local"}
-        Otsu's threshold of the frame; or, for bright cells beside dim ones, a pixel above half
-        of that threshold that is also brighter than its surroundings.
-    """
-    smooth = ndimage.gaussian_filter(grey(image), 1.0)
-    if smooth.max() <= smooth.min():
-        return np.zeros(smooth.shape, dtype=bool)
-    mask: BoolMask
-    if threshold == "global":
-        mask = smooth > threshold_otsu(smooth)
-    else:
-        root = np.sqrt(np.clip(smooth, 0.0, 1.0))
-        otsu = threshold_otsu(root)
-        around = threshold_local(root, LOCAL_WINDOW, method="gaussian")
-        mask = ((root > around) & (root > 0.5 * otsu)) | ((root > otsu) & (root > 0.8 * around))
-    if mask.mean() > 0.5:
-        mask = ~mask
-    return np.asarray(ndimage.binary_fill_holes(ndimage.binary_opening(mask)))
-
-
-def watershed_objects(image: NDArray[Any], threshold: Threshold = "global") -> NDArray[np.int32]:
-    """Label the cells of one frame by thresholding and a watershed of the distance to the border.
-
-    Seeds are peaks of the smoothed distance, no nearer to each other than 0.6 of the typical
-    radius, which the frame itself gives.
-    """
-    mask = foreground(image, threshold)
-    regions, count = ndimage.label(mask)
-    if count == 0:
-        return np.zeros(mask.shape, dtype=np.int32)
-    distance = ndimage.distance_transform_edt(mask)
-    radii = np.atleast_1d(ndimage.maximum(distance, regions, np.arange(1, count + 1)))
-    radius = float(np.median(radii[radii > 2])) if (radii > 2).any() else 3.0
-    smooth = ndimage.gaussian_filter(distance, 1.5)
-    spacing = max(2, round(0.6 * radius))
-    peaks = peak_local_max(smooth, min_distance=spacing, labels=regions, exclude_border=False)
-    seeds = np.zeros(mask.shape, dtype=np.int32)
-    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    return np.asarray(watershed(-smooth, seeds, mask=mask), dtype=np.int32)
+LEAST_OVERLAP = 0.1
+"""Smallest IoU between frames at which the linked watershed still takes it for the same cell."""
 
 
 @dataclass
 class WatershedUnderClick:
     """Take the watershed object under the click; a box takes the object that fills it best."""
 
-    threshold: Threshold = "global"
+    watershed: Watershed
     protocols: tuple[StillProtocol, ...] = STILL_PROTOCOLS
-    _last: tuple[AnnotatedMovie, int, NDArray[np.int32]] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
         """Name in tables."""
-        return f"watershed ({self.threshold} threshold)"
+        return f"watershed ({self.watershed.threshold} threshold)"
 
     def answer(self, movie: AnnotatedMovie, frame: int, prompts: StillPrompts) -> BoolMask:
         """Unite the objects under positive clicks.
@@ -109,19 +44,13 @@ class WatershedUnderClick:
         Watershed objects are whole or absent, so a negative click has nothing to say: it would
         only take away an object that a positive click asked for.
         """
-        labels = self._labels(movie, frame)
+        labels = self.watershed.labels(movie, frame)
         if prompts.box is not None:
             return _fill_box(labels, prompts.box)
         clicked = [
             int(labels[round(y), round(x)]) for (y, x), positive in prompts.clicks if positive
         ]
         return np.asarray(np.isin(labels, clicked) & (labels > 0))
-
-    def _labels(self, movie: AnnotatedMovie, frame: int) -> NDArray[np.int32]:
-        """Segment a frame once for all objects asked for on it."""
-        if self._last is None or self._last[0] is not movie or self._last[1] != frame:
-            self._last = (movie, frame, watershed_objects(movie.images[frame], self.threshold))
-        return self._last[2]
 
 
 class EllipseInBox:
@@ -159,22 +88,22 @@ class LinkedWatershed:
     """Segment every frame by watershed, and link objects by their overlap with the frame before.
 
     Every object gets at most one label and every label goes to one object, so that the summed
-    IoU is largest. An object that overlaps nothing gets no mask, and is looked for again where
+    IoU is largest. An object that overlaps too little gets no mask, and is looked for again where
     it was seen last.
     """
 
-    threshold: Threshold = "global"
+    watershed: Watershed
 
     @property
     def name(self) -> str:
         """Name in tables."""
-        return f"watershed ({self.threshold} threshold), linked"
+        return f"watershed ({self.watershed.threshold} threshold), linked"
 
     def track(self, task: MaskletTask) -> Iterator[tuple[int, dict[int, BoolMask]]]:
         """Yield the linked objects of every frame."""
         last_seen = first_masks(task)
         for frame in range(task.first + 1, task.last + 1):
-            labels = watershed_objects(task.movie.images[frame], self.threshold)
+            labels = self.watershed.labels(task.movie, frame)
             found = _link(last_seen, labels)
             last_seen |= found
             nothing = np.zeros(labels.shape, dtype=bool)
@@ -249,5 +178,5 @@ def _link(masks: dict[int, BoolMask], labels: NDArray[np.int32]) -> dict[int, Bo
     return {
         ids[row]: labels == column
         for row, column in zip(rows, columns, strict=True)
-        if scores[row, column] > 0
+        if scores[row, column] >= LEAST_OVERLAP
     }

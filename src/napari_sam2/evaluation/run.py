@@ -29,6 +29,7 @@ from napari_sam2.evaluation.rivals import (
     WatershedUnderClick,
     has_optical_flow,
 )
+from napari_sam2.evaluation.watershed import Watershed
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.image import ImagePredictor
 from napari_sam2.predictor.options import PredictorOptions
@@ -99,10 +100,12 @@ class Contest:
     @classmethod
     def of_rivals(cls) -> Contest:
         """Enter only the rivals."""
+        # Each segments a frame once for both rivals that build on it.
+        watersheds = (Watershed("global"), Watershed("local"))
         flow = (FlowWarp(),) if has_optical_flow() else ()
         return cls(
-            (WatershedUnderClick("global"), WatershedUnderClick("local"), EllipseInBox()),
-            (CopyMask(), LinkedWatershed("global"), LinkedWatershed("local"), *flow),
+            (*(WatershedUnderClick(each) for each in watersheds), EllipseInBox()),
+            (CopyMask(), *(LinkedWatershed(each) for each in watersheds), *flow),
         )
 
     def score(self, movies: list[AnnotatedMovie], sampling: Sampling) -> list[ObjectScore]:
