@@ -6,12 +6,16 @@ Coordinates are ``(y, x)`` in frame pixels with pixel centres at integers, as na
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["BoxPrompt", "MaskPrompt", "PointPrompt", "Prompt", "PromptStore"]
+
+_LARGEST_LABEL = 2**32 - 1
+"""Object ids are the values of label images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +250,14 @@ class PromptStore:
 
 def _check(prompt: Prompt) -> None:
     """Refuse a prompt that is wrong in every movie."""
+    try:
+        operator.index(prompt.object_id), operator.index(prompt.frame)
+    except TypeError:
+        raise ValueError(
+            f"object {prompt.object_id!r} on frame {prompt.frame!r}: both have to be whole numbers"
+        ) from None
+    if prompt.object_id > _LARGEST_LABEL:
+        raise ValueError(f"object id {prompt.object_id} is above {_LARGEST_LABEL}, the last label")
     if prompt.object_id < 1:
         raise ValueError(f"object id {prompt.object_id} is below 1; 0 is the background, use 1, 2…")
     if prompt.frame < 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from os import PathLike
 from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
 
@@ -60,6 +61,11 @@ class ArrayFrames:
     """
 
     def __init__(self, array: Any, axes: str | None = None) -> None:
+        if isinstance(array, str | PathLike):
+            raise ValueError(
+                f"a movie is an array, not a path: open {str(array)!r} with "
+                "napari_sam2.io.read.read_movie first"
+            )
         if not all(hasattr(array, name) for name in ("shape", "dtype", "__getitem__")):
             array = np.asarray(array)
         _check_numbers(array.dtype)

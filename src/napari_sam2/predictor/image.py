@@ -112,6 +112,12 @@ class ImagePredictor:
             array = np.asarray(mask_logits, np.float32)
             previous = torch.from_numpy(array)[None, None].to(self.runtime.device)
         view = self._first_view(session, geometry, keep=previous is not None)
+        low = (view.input_size[0] // 4, view.input_size[1] // 4)
+        if previous is not None and previous.shape[-2:] != low:
+            raise ValueError(
+                f"mask_logits have the shape {tuple(previous.shape[2:])} and not {low}; give the "
+                "logits of an earlier answer"
+            )
         prediction = self._look(session, geometry, view, previous, multimask)
         planner = self._planner(session)
         if planner.is_following and geometry.bbox is None and previous is None:
@@ -159,7 +165,10 @@ def _geometry(
     positive: ArrayLike | None,
     box_yxyx: tuple[float, float, float, float] | None,
 ) -> Geometry:
-    points = np.zeros((0, 2)) if points_yx is None else np.asarray(points_yx, float).reshape(-1, 2)
+    points = np.zeros((0, 2)) if points_yx is None else np.asarray(points_yx, float)
+    if points.size % 2 or (points.ndim > 1 and points.shape[-1] != 2):
+        raise ValueError(f"points of shape {points.shape}; give (P, 2), a row (y, x) for each")
+    points = points.reshape(-1, 2)
     signs = np.ones(len(points), bool) if positive is None else np.asarray(positive, bool).ravel()
     if len(signs) != len(points):
         raise ValueError(f"{len(points)} points but {len(signs)} signs; give one sign a point")

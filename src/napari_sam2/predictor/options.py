@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Direction = Literal["forward", "backward", "both"]
 ViewMode = Literal["auto", "whole", "follow"]
@@ -44,6 +45,9 @@ class PropagateOptions:
             "Skip frames whose masks still agree with the prompts, and go on where a run stopped.",
         ),
     )
+
+    def __post_init__(self) -> None:
+        _check(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +112,19 @@ class PredictorOptions:
             ge=1,
         ),
     )
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+def _check(options: PropagateOptions | PredictorOptions) -> None:
+    """Refuse a value that is none of its choices, or outside its bounds."""
+    kinds = get_type_hints(type(options))
+    for one in fields(options):
+        value, kind = getattr(options, one.name), kinds[one.name]
+        if get_origin(kind) is Literal and value not in get_args(kind):
+            choices = ", ".join(map(repr, get_args(kind)))
+            raise ValueError(f"{one.name} is {value!r}; choose one of {choices}")
+        low, high = one.metadata.get("ge", -math.inf), one.metadata.get("le", math.inf)
+        if isinstance(value, int | float) and not low <= value <= high:
+            raise ValueError(f"{one.name} is {value}; give a number from {low} to {high}")

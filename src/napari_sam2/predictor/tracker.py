@@ -117,10 +117,8 @@ class Tracker:
         for batch in self._batches(asked):
             tracked += self._track_batch(session, frame, batch)
         for object_id in objects:
-            state = session.objects[object_id]
-            state.tracked[frame] = state.revision
             if not self._options.keep_memories:
-                state.bank.evict(frame, step)
+                session.objects[object_id].bank.evict(frame, step)
         return self._records(session, frame, tracked, fixed)
 
     def remember(

@@ -181,6 +181,9 @@ class VideoPredictor:
         records = self._tracker.track(session, planner, (frame, step), free, sorted(prompted))
         for object_id, record in records.items():
             session.masklets.write(object_id, frame, record)
+            # Only now: an interrupt before this leaves a frame that a later run does again.
+            state = session.objects[object_id]
+            state.tracked[frame] = state.revision
         found = {i: session.masklets.record(i, frame) for i in objects}
         return tuple(ObjectResult(i, frame, r) for i, r in found.items() if r is not None)
 

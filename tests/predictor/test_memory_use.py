@@ -1,0 +1,81 @@
+"""The length of the movie does not show in the resident size."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import gc, json, sys
+import dask.array as da
+import numpy as np
+import psutil
+import torch
+from napari_sam2.model.config import HieraConfig, SAM2Config
+from napari_sam2.model.sam2 import SAM2
+from napari_sam2.predictor.options import PredictorOptions
+from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.predictor.session import VideoSession
+from napari_sam2.predictor.video import VideoPredictor
+from napari_sam2.prompts import PointPrompt
+
+num_frames, num_objects, view = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+torch.set_num_threads(1)
+torch.manual_seed(0)
+hiera = HieraConfig(16, stages=(1, 1, 2, 1), global_blocks=(3,), window_spec=(8, 4, 4, 2))
+model = SAM2(SAM2Config("small", hiera, "2.1", 64, 32, 16, 1, 32, 32, 4, 6))
+
+
+def frame(block_id):
+    noise = np.random.default_rng(block_id[0]).integers(0, 4000, (1, 256, 256))
+    return noise.astype(np.uint16)
+
+
+chunks = ((1,) * num_frames, (256,), (256,))
+meta = np.zeros((0, 0, 0), np.uint16)
+movie = da.map_blocks(frame, chunks=chunks, dtype=np.uint16, meta=meta)
+session = VideoSession.open(movie, cache_bytes=2**20)
+predictor = VideoPredictor(model, Runtime.auto("cpu"), PredictorOptions(view=view))
+for object_id in range(1, 1 + num_objects):
+    session.add(PointPrompt(object_id, num_frames // 2, (100 * object_id, 120)))
+resident = []
+for result in predictor.propagate(session):
+    if len(result.objects) and result.frame % 25 == 0:
+        resident.append(psutil.Process().memory_info().rss)
+output = sum(
+    sys.getsizeof(record) + sys.getsizeof(record.bits)
+    for masklet in session.masklets
+    for record in masklet.records.values()
+)
+gc.collect()
+print(json.dumps({
+    "peak": max(resident),
+    "end": psutil.Process().memory_info().rss,
+    "output": output,
+    "frames": sum(len(m.records) for m in session.masklets),
+    "cached": session.features.bytes,
+}))
+"""
+
+
+def measure(num_frames, num_objects, view):
+    command = [sys.executable, "-c", SCRIPT, str(num_frames), str(num_objects), view]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    return json.loads(output.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("objects", "view"), [(2, "whole"), (1, "follow")])
+def test_two_thousand_frames_take_what_a_hundred_take(objects, view):
+    """260 MB of frames and, were they kept, more than that of features and memories."""
+    short, long = measure(100, objects, view), measure(2000, objects, view)
+    assert short["frames"] == objects * 100
+    assert long["frames"] == objects * 2000
+    assert long["cached"] <= 2**20
+    for moment in ("peak", "end"):
+        before, after = short[moment] - short["output"], long[moment] - long["output"]
+        assert after < 1.05 * before, (moment, short, long)
