@@ -40,14 +40,18 @@ def evaluate(  # noqa: PLR0913, each argument is an option that the user sees
     if truth not in ("labels", "gold"):
         raise typer.BadParameter(f"{truth!r} is no truth; choose labels or gold")
     kind: Truth = "gold" if truth == "gold" else "labels"
-    runtime = Runtime.auto(device, dtype)
-    network = load_model(model)
+    try:
+        movies = {name: open_set(data / name, kind) for name in sets.split(",")}
+        runtime, network = Runtime.auto(device, dtype), load_model(model)
+    except (ValueError, RuntimeError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
     contest = Contest.of(network, runtime, PredictorOptions(view_extent=view_extent))
     sampling = Sampling(objects_per_set, masklets_per_set, frames, departures_per_set, seed)
     scores = {}
-    for name in sets.split(","):
+    for name, annotated in movies.items():
         typer.echo(f"measuring {name} ...", err=True)
-        scores[name] = contest.score(open_set(data / name, kind), sampling)
+        scores[name] = contest.score(annotated, sampling)
     facts = circumstances(network, model, runtime)
     facts |= {"seed": seed, "truth": truth, "view_extent": view_extent}
     summaries = summarise(scores)
