@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_sam2.batch.job import JobReport
 from napari_sam2.evaluation.clicks import innermost_point
 from napari_sam2.evaluation.metrics import iou, is_lost
-from napari_sam2.evaluation.rivals import watershed_objects
+from napari_sam2.evaluation.watershed import watershed_objects
 from napari_sam2.io.contact_sheet import Tile, write_contact_sheet
 from napari_sam2.io.label_stack import read_labels
 from napari_sam2.masklets import MaskletSet
