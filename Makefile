@@ -3,12 +3,15 @@
 #   make demo                 track the cells of a synthetic movie, or of MOVIE=path
 #   make test                 the tests, in a virtual display
 #   make lint                 ruff, mypy, import-linter, npe2
+#   make parity               compare with the live reference, all published networks
+#   make bench                time it beside the live reference, and the bundled network
 #
 # pip takes a CPU build of PyTorch where an index that it knows offers one (a version with the
 # suffix +cpu counts as newer than the same one without); PIP_EXTRA_INDEX_URL names more indexes.
 
 SHELL := /bin/bash
 VENV ?= .venv
+PEERS ?= .venv-parity
 OUT ?= out/demo
 MOVIE ?=
 PYTEST_ARGS ?=
@@ -18,10 +21,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.napari-sam2-installed
 
-.PHONY: help setup system demo test lint clean
+.PHONY: help setup system demo test lint parity parity-record bench clean
 
 help:
-	@sed -n '3,5s/^# *//p' Makefile
+	@sed -n '3,7s/^# *//p' Makefile
 
 setup: $(STAMP)
 
@@ -51,6 +54,21 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/npe2 validate src/napari_sam2/napari.yaml
+
+# The reference lives in an environment of its own, which borrows torch and this package.
+$(PEERS)/.installed: $(STAMP) tests/parity/setup_peers.sh tests/parity/requirements.txt
+	tests/parity/setup_peers.sh $(VENV) $(PEERS)
+	touch $@
+
+parity: $(PEERS)/.installed
+	$(PEERS)/bin/python -m tests.parity.live $(NETWORKS)
+
+# Writes what the tests compare with, anew.
+parity-record: $(PEERS)/.installed
+	$(PEERS)/bin/python -m tests.parity.record
+
+bench: $(PEERS)/.installed
+	$(PEERS)/bin/python -m tests.benchmarks $(BENCH_ARGS)
 
 clean:
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
