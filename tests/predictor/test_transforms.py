@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from napari_sam2.model.config import IMAGE_MEAN, IMAGE_STD
-from napari_sam2.predictor.frames import IntensityMapping
+from napari_sam2.predictor.intensity import IntensityMapping
 from napari_sam2.predictor.transforms import View
 
 VIEWS = {

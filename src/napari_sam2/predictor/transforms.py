@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_sam2.model.config import IMAGE_MEAN, IMAGE_STD
 
 if TYPE_CHECKING:
-    from napari_sam2.predictor.frames import IntensityMapping
+    from napari_sam2.predictor.intensity import IntensityMapping
 
 __all__ = ["View"]
 
