@@ -1,0 +1,1 @@
+"""Training of the bundled network: data, simulated prompts, losses and the loop."""

@@ -1,0 +1,266 @@
+"""The training loop: one network, one cosine, phases by elapsed time, resumable to the step."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from napari_sam2.model.sam2 import SAM2
+from napari_sam2.training.blobs import with_blobs
+from napari_sam2.training.checkpointing import (
+    CHECKPOINT,
+    RunState,
+    average_weights,
+    load_run,
+    save_run,
+    write_options,
+)
+from napari_sam2.training.clips import clip_batches
+from napari_sam2.training.initialise import initialise
+from napari_sam2.training.losses import answer_loss
+from napari_sam2.training.prompt_simulation import torch_generator
+from napari_sam2.training.run_log import StepLog, append_row
+from napari_sam2.training.schedule import (
+    LossWeights,
+    choose_plan,
+    choose_stream,
+    learning_rate,
+    loss_weights,
+    progress,
+    step_random,
+    streams,
+)
+from napari_sam2.training.unroll import Plan, Step, Unroller
+from napari_sam2.training.validation import ValidationSet, validate
+
+if TYPE_CHECKING:
+    from napari_sam2.model.config import SAM2Config
+    from napari_sam2.training.clips import ClipBatch, ClipSource
+    from napari_sam2.training.options import TrainOptions
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """What a run learns from and is measured on.
+
+    Attributes
+    ----------
+    sources, weights : lists
+        As `clip_batches` takes them.
+    held_back : ValidationSet or None
+        None never validates.
+    """
+
+    sources: list[ClipSource]
+    weights: list[float]
+    held_back: ValidationSet | None = None
+
+
+@dataclass
+class Trainer:
+    """One run in one folder.
+
+    Attributes
+    ----------
+    config : SAM2Config
+        Shape of the network.
+    options : TrainOptions
+    data : TrainData
+    folder : Path
+        Checkpoint, options and tables are written here.
+    say : callable
+        Takes a line about what happened.
+    """
+
+    config: SAM2Config
+    options: TrainOptions
+    data: TrainData
+    folder: Path
+    say: Say = field(default=lambda _: None)
+
+    def __post_init__(self) -> None:
+        """Make the network, its average and the optimiser."""
+        torch.manual_seed(self.options.seed)
+        self.model = SAM2(self.config)
+        initialise(self.model, self.options.seed)
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.optimiser = _make_optimiser(self.model, self.options)
+        self.state = RunState()
+        self._streams = streams(self.options)
+        self._batches: dict[str, Iterator[ClipBatch]] = {}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._log = StepLog(self.folder / "steps.csv")
+
+    def resume(self) -> bool:
+        """Go on from the folder's checkpoint; False when there is none."""
+        if not (self.folder / CHECKPOINT).is_file():
+            return False
+        self.state = load_run(self.folder, self.model, self.average, self.optimiser)
+        self.say(f"resumed at step {self.state.step}, {self.state.elapsed:.0f} s")
+        return True
+
+    def train(self, *, stop_after: int | None = None) -> RunState:
+        """Train until the budget is spent.
+
+        Parameters
+        ----------
+        stop_after : int or None
+            Stop early when this many steps have been done in all; the run can be resumed.
+
+        Returns
+        -------
+        RunState
+            Where the run stands; the checkpoint in the folder holds the same.
+        """
+        write_options(self.folder, self.options)
+        saved = validated = logged = self.state.elapsed
+        while self._done() < 1.0 and (stop_after is None or self.state.step < stop_after):
+            started = time.perf_counter()
+            self._step()
+            self.state.elapsed += time.perf_counter() - started
+            self.state.step += 1
+            if self.state.step % self.options.log_steps == 0:
+                self._write_log((self.state.elapsed - logged) / self.options.log_steps)
+                logged = self.state.elapsed
+            if self.state.elapsed - saved >= self.options.checkpoint_seconds:
+                self.save()
+                saved = self.state.elapsed
+            if self.state.elapsed - validated >= self.options.validate_seconds:
+                self.measure()
+                validated = self.state.elapsed
+        self.save()
+        self.measure()
+        return self.state
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        save_run(self.folder, self.state, self.model, self.average, self.optimiser)
+
+    def measure(self) -> dict[str, float]:
+        """Validate the averaged weights and add the figures to the folder's table."""
+        if self.data.held_back is None:
+            return {}
+        self.average.eval()
+        with _fast_attention():
+            figures = validate(self.average, self.data.held_back, bf16=self.options.bf16)
+        head = {"step": self.state.step, "elapsed": self.state.elapsed}
+        append_row(self.folder / "validation.csv", {**head, **figures})
+        self.say(
+            f"step {self.state.step}, {self.state.elapsed:.0f} s: "
+            + ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        )
+        return figures
+
+    def _done(self) -> float:
+        return progress(self.options, self.state.step, self.state.elapsed)
+
+    def _step(self) -> None:
+        """Do one step: a batch, its prompts, the loss, the update, the average."""
+        options, done = self.options, self._done()
+        rng = step_random(options.seed, self.state.step, 0)
+        name = choose_stream(options, done, rng)
+        batch = self._next_batch(name)
+        is_blind = self.state.step < options.blob_steps
+        masks = with_blobs(batch, rng) if is_blind else batch.masks
+        # The encoder has nothing to learn from masks that are not in the image.
+        self.model.image_encoder.requires_grad_(not is_blind)
+        plan = choose_plan(options, self._streams[name].num_frames, rng)
+        rate = learning_rate(options, done)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        unroller = Unroller(self.model, torch_generator(rng))
+        with _fast_attention():
+            with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
+                answers = unroller.run(batch.images, masks, batch.annotated, plan)
+            loss = self._loss(answers, loss_weights(options, done), name, plan)
+            if loss is None:
+                return
+            loss.backward()
+        self._update()
+
+    def _loss(
+        self, answers: list[Step], weights: LossWeights, stream: str, plan: Plan
+    ) -> torch.Tensor | None:
+        """Return the mean loss of all answers on annotated frames, None without any."""
+        losses = []
+        for order, step in enumerate(answers):
+            rows = step.annotated.nonzero()[:, 0]
+            if len(rows) == 0:
+                continue
+            terms = answer_loss(step.answer.rows(rows), step.truth[rows], weights)
+            losses.append(terms.total)
+            label = f"click{order}" if stream == "still" else f"frame{step.frame}"
+            self._log.add(f"{stream}-{plan.kind}-{label}", terms.parts)
+        return torch.stack(losses).mean() if losses else None
+
+    def _update(self) -> None:
+        """Clip, step and average; a gradient that is not finite is dropped."""
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_norm)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+        else:
+            self.say(f"step {self.state.step}: gradient is not finite, step left out")
+        self.optimiser.zero_grad(set_to_none=True)
+        # Early on a long average would mostly remember the random start.
+        warm = (1.0 + self.state.step) / (10.0 + self.state.step)
+        average_weights(self.average, self.model, min(self.options.ema_decay, warm))
+
+    def _next_batch(self, name: str) -> ClipBatch:
+        """Return the next batch of a stream, opening it where this run left it."""
+        taken = self.state.consumed.get(name, 0)
+        if name not in self._batches:
+            stream = self._streams[name]
+            self._batches[name] = clip_batches(
+                self.data.sources,
+                self.data.weights,
+                batch=stream.batch,
+                num_frames=stream.num_frames,
+                num_objects=stream.num_objects,
+                # Streams must not show the same windows in the same order.
+                seed=self.options.seed * 1000 + stream.num_frames,
+                start_step=taken,
+                workers=self.options.data_workers,
+            )
+        self.state.consumed[name] = taken + 1
+        return next(self._batches[name])
+
+    def _write_log(self, step_seconds: float) -> None:
+        rate = float(self.optimiser.param_groups[0]["lr"])
+        self._log.write(self.state.step, self.state.elapsed, rate, step_seconds)
+
+
+def _make_optimiser(model: SAM2, options: TrainOptions) -> torch.optim.Optimizer:
+    """Return AdamW with decay on matrices and kernels only."""
+    parameters = list(model.named_parameters())
+    is_matrix = [p.dim() > 1 and "embed" not in n and "token" not in n for n, p in parameters]
+    groups = [
+        {
+            "params": [p for (_, p), m in zip(parameters, is_matrix, strict=True) if m is wanted],
+            "weight_decay": options.weight_decay if wanted else 0.0,
+        }
+        for wanted in (True, False)
+    ]
+    return torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+@contextmanager
+def _fast_attention() -> Iterator[None]:
+    """Attend by plain matrix products: on a CPU twice as fast backwards as the fused kernel."""
+    cuda = torch.backends.cuda
+    before = cuda.fp16_bf16_reduction_math_sdp_allowed()
+    cuda.allow_fp16_bf16_reduction_math_sdp(True)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        cuda.allow_fp16_bf16_reduction_math_sdp(before)

@@ -1,0 +1,231 @@
+"""One clip through the network with gradients, prompts simulated, as the predictor would go.
+
+The image encoder sees every frame once for all objects; the objects of all clips of a batch are
+the rows of everything else. Frames follow one another with the memory rule of the model: the
+prompted frames and the most recent ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_sam2.model.config import IMAGE_MEAN, IMAGE_STD
+from napari_sam2.model.mask_decoder import upscale_logits
+from napari_sam2.training.losses import Answer
+from napari_sam2.training.prompt_simulation import (
+    PointRows,
+    PromptKind,
+    corrective_click,
+    first_box,
+    first_click,
+)
+
+if TYPE_CHECKING:
+    from napari_sam2.model.outputs import ImageFeatures, MaskPrediction, MemoryTokens
+    from napari_sam2.model.sam2 import SAM2
+
+_LOGIT_LIMIT = 32.0  # earlier answers enter as prompts clamped to this, as in the reference
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which prompts an unrolling simulates.
+
+    Attributes
+    ----------
+    kind : {"click", "box", "mask"}
+        First prompt, on the first frame.
+    first_clicks : int
+        Corrective clicks on the first frame; a mask prompt takes none.
+    corrected_frame : int or None
+        Later frame that gets one corrective click and becomes a prompted frame.
+    """
+
+    kind: PromptKind
+    first_clicks: int = 0
+    corrected_frame: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One answer of the network: the frame, what it said, what is true, and for whom.
+
+    Attributes
+    ----------
+    frame : int
+    answer : Answer
+        Of B rows.
+    truth : Tensor, (B, H, W) bool
+    annotated : Tensor, (B,) bool
+    logits : Tensor, (B, 1, h, w)
+        The mask that the model chose.
+    """
+
+    frame: int
+    answer: Answer
+    truth: torch.Tensor
+    annotated: torch.Tensor
+    logits: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """Memory of all rows on one frame."""
+
+    frame: int
+    spatial: torch.Tensor  # (B, Cm, h, w)
+    pointer: torch.Tensor  # (B, C)
+    prompted: bool
+
+
+def to_input_size(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Interpolate logits (B, M, h, w) to the size of true masks (B, H, W)."""
+    height, width = truth.shape[-2:]
+    return upscale_logits(logits, (height, width))
+
+
+@dataclass
+class Unroller:
+    """Runs clips through a model.
+
+    Attributes
+    ----------
+    model : SAM2
+    generator : torch.Generator
+        Of the simulated prompts.
+    """
+
+    model: SAM2
+    generator: torch.Generator
+    _memory: list[_Remembered] = field(default_factory=list)
+
+    def run(
+        self, images: torch.Tensor, masks: torch.Tensor, annotated: torch.Tensor, plan: Plan
+    ) -> list[Step]:
+        """Return every answer on the way through a batch of clips.
+
+        Parameters
+        ----------
+        images : Tensor, (b, T, 3, H, W) float32 in 0..1
+        masks : Tensor, (b, T, N, H, W) bool
+        annotated : Tensor, (b, T) bool
+        plan : Plan
+
+        Returns
+        -------
+        list of Step
+            In order of time; rows are the objects that are on the first frame. Empty when
+            there is none.
+        """
+        self._memory = []
+        clips, frames = images.shape[:2]
+        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGE_MEAN, IMAGE_STD))
+        rows = (masks[:, 0].flatten(2).any(2) & annotated[:, :1]).nonzero()  # (B, 2)
+        if len(rows) == 0:
+            return []
+        truth = masks[rows[:, 0], :, rows[:, 1]]  # (B, T, H, W)
+        known = annotated[rows[:, 0]]  # (B, T)
+        features = self.model.encode_image((images.flatten(0, 1) - mean) / std)
+        steps: list[Step] = []
+        for frame in range(frames):
+            here = features.rows(rows[:, 0] * frames + frame) if clips * frames > 1 else features
+            is_last = frame == frames - 1
+            steps += self._visit(frame, here, truth[:, frame], known[:, frame], plan, is_last)
+        return steps
+
+    def _visit(
+        self,
+        frame: int,
+        features: ImageFeatures,
+        truth: torch.Tensor,
+        known: torch.Tensor,
+        plan: Plan,
+        is_last: bool,
+    ) -> list[Step]:
+        """Answer on one frame, with its prompts, and remember it unless it is the last."""
+        answers: list[tuple[Answer, MaskPrediction]] = []
+        if frame == 0 and plan.kind == "mask":
+            final = self.model.embed_mask_prompt(features, truth[:, None].float())
+        else:
+            answers = self._answers(frame, features, truth, plan)
+            final = answers[-1][1]
+        prompted = frame in (0, plan.corrected_frame)
+        if not is_last:
+            self._remember(frame, features, final, prompted)
+        return [Step(frame, a, truth, known, p.logits.detach()) for a, p in answers]
+
+    def _answers(
+        self, frame: int, features: ImageFeatures, truth: torch.Tensor, plan: Plan
+    ) -> list[tuple[Answer, MaskPrediction]]:
+        """Decode a frame with its first prompt or its memory, then with corrective clicks."""
+        points: PointRows | None = None
+        clicks = int(frame == plan.corrected_frame)
+        if frame == 0:
+            make = first_click if plan.kind == "click" else first_box
+            points, clicks = make(truth, self.generator), plan.first_clicks
+        conditioned = self.model.attend_memory(features, self._recall(frame))
+        answers = [self._decode(conditioned, features, points, None)]
+        for _ in range(clicks):
+            earlier = answers[-1][1].logits.detach().float()
+            predicted = to_input_size(earlier, truth)[:, 0] > 0
+            click = corrective_click(truth, predicted, self.generator)
+            points = click if points is None else points.append(click)
+            earlier = earlier.clamp(-_LOGIT_LIMIT, _LOGIT_LIMIT)
+            answers.append(self._decode(conditioned, features, points, earlier))
+        return answers
+
+    def _decode(
+        self,
+        conditioned: torch.Tensor,
+        features: ImageFeatures,
+        points: PointRows | None,
+        earlier: torch.Tensor | None,
+    ) -> tuple[Answer, MaskPrediction]:
+        """Decode all masks and let the model choose, as it does for a user."""
+        prompts = self.model.encode_prompts(
+            None if points is None else points.points,
+            None if points is None else points.labels,
+            earlier,
+            features.grid,
+            rows=len(conditioned),
+        )
+        output = self.model.decode_all(conditioned, features, prompts)
+        multimask = points is None or points.points.shape[1] <= 1
+        answer = Answer(output.logits, output.ious, output.object_score)
+        return answer, self.model.choose(output, multimask)
+
+    def _remember(
+        self, frame: int, features: ImageFeatures, final: MaskPrediction, prompted: bool
+    ) -> None:
+        """Encode what was answered on a frame into the memory."""
+        size = (16 * features.grid[0], 16 * features.grid[1])
+        logits = upscale_logits(final.logits, size)
+        spatial = self.model.encode_memory(features, logits, final.object_score, prompted)
+        self._memory.append(_Remembered(frame, spatial, final.pointer, prompted))
+
+    def _recall(self, frame: int) -> MemoryTokens | None:
+        """Lay out the prompted and the recent memories for a frame."""
+        config = self.model.config
+        last = config.num_maskmem - 1
+        spatial, times = [], []
+        for memory in self._memory:
+            age = frame - memory.frame
+            if memory.prompted or age <= last:
+                spatial.append(memory.spatial)
+                times.append(last if memory.prompted else age - 1)
+        if not spatial:
+            return None
+        limit = config.max_object_pointers
+        with_pointer = [m for m in self._memory if m.prompted or frame - m.frame < limit]
+        rows = len(spatial[0])
+        ages = torch.tensor([frame - m.frame for m in with_pointer])
+        return self.model.assemble_memory(
+            torch.stack(spatial, dim=1),
+            torch.tensor(times).expand(rows, -1),
+            torch.stack([m.pointer for m in with_pointer], dim=1),
+            ages.expand(rows, -1),
+            float(config.pointer_time_span or limit - 1),
+        )
