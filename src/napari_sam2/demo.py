@@ -131,14 +131,18 @@ def propose_clicks(frame: NDArray[Any], limit: int) -> tuple[list[PointPrompt], 
     ValueError
         If nothing stands out from the background.
     """
-    labels = watershed_objects(frame)
+    labels = watershed_objects(frame, "local")
     ids, areas = np.unique(labels[labels > 0], return_counts=True)
     if ids.size == 0:
         raise ValueError(
             "no cell stands out on the first frame: give points with `napari-sam2 track --point`"
         )
-    # Specks of noise are no cells: they are far smaller than what is usual here.
-    largest = [int(label) for label in ids[np.argsort(-areas)] if areas[ids == label] > 15]
+    # Specks of noise are far smaller than what is usual here.
+    least = max(15.0, 0.3 * float(np.median(areas)))
+    order = np.argsort(-areas, kind="stable")
+    largest = [
+        int(label) for label, area in zip(ids[order], areas[order], strict=True) if area > least
+    ]
     kept = largest[:limit]
     points = [innermost_point(labels == label) for label in kept]
     clicks = [PointPrompt(number, 0, yx) for number, yx in enumerate(sorted(points), start=1)]
