@@ -100,9 +100,6 @@ def _answers(
     """Return protocol, IoU and seconds of each protocol on one object."""
     answers: list[tuple[StillProtocol, float, float]] = []
     protocols = method.protocols
-    if "box" in protocols:
-        mask, seconds = _timed(method, still, StillPrompts(box=box_of(truth)))
-        answers.append(("box", iou(mask, truth), seconds))
     clicks = [(innermost_point(truth), True)]
     count = 3 if "3 clicks" in protocols else 1 if "1 click" in protocols else 0
     for number in range(1, count + 1):
@@ -114,6 +111,9 @@ def _answers(
         correction = corrective_click(mask, truth)
         if correction is not None:
             clicks.append(correction)
+    if "box" in protocols:
+        mask, seconds = _timed(method, still, StillPrompts(box=box_of(truth)))
+        answers.append(("box", iou(mask, truth), seconds))
     return answers
 
 
