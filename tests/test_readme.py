@@ -71,3 +71,12 @@ def test_every_link_and_named_file_is_there(repository, page):
         assert (folder / target).exists(), target
     for named in re.findall(r"`((?:model|predictor|io|tracking|widgets|training)/\w+\.py)`", text):
         assert (repository / "src" / "napari_sam2" / named).is_file(), named
+
+
+def test_the_keys_of_the_tutorial_are_those_of_the_widget(repository):
+    from napari_sam2.widgets.keys import KEYS
+
+    text = (repository / "docs" / "tutorial.md").read_text()
+    table = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
+    shown = {key for cell in table[2:] for key in cell.split(" and ")}
+    assert shown == {key.key for key in KEYS.values()}
