@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 
 import pytest
@@ -93,6 +95,29 @@ def code_lines(function):
     if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
         body = body[1:]
     return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def test_every_library_that_is_imported_is_declared(repository):
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    named = {*project["dependencies"], *extras["napari"]}
+    declared = {re.split(r"[\[><=~ ]", line)[0].replace("-", "_") for line in named}
+    homes = {"PIL": "pillow", "skimage": "scikit_image"}
+    imported = {
+        name.partition(".")[0]
+        for path in sources(repository)
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in imported_names(node)
+    }
+    foreign = imported - set(sys.stdlib_module_names) - {"napari_sam2"}
+    assert {homes.get(name, name) for name in foreign} <= declared
+
+
+def imported_names(node):
+    """Return the modules that a node of a syntax tree imports."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
 
 
 def test_no_module_has_a_name_that_says_nothing(repository):
