@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import fields
 from datetime import UTC, datetime
 from itertools import islice
@@ -71,6 +72,8 @@ def train(
     trainer = Trainer(PRESETS[preset], options, run, out, _say)
     if resume:
         trainer.resume()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: trainer.stop())
     trainer.train()
 
 

@@ -36,9 +36,12 @@ def soft_target(masks: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def focal_loss(
-    logits: torch.Tensor, target: torch.Tensor, *, alpha: float = 0.25, gamma: float = 2.0
+    logits: torch.Tensor, target: torch.Tensor, *, alpha: float = 0.5, gamma: float = 2.0
 ) -> torch.Tensor:
     """Return the focal loss of every mask: Lin et al. 2017, mean over pixels.
+
+    Both sides count alike (alpha 0.5): the usual 0.25 shrinks masks of which the network is not
+    sure, and a network this small is unsure of much.
 
     Parameters
     ----------
@@ -139,8 +142,9 @@ def answer_loss(answer: Answer, truth: torch.Tensor, weights: LossWeights) -> Lo
     """Return the loss of one answer.
 
     Presence counts for every row, masks and predicted IoU only for rows whose object is on the
-    frame. Token 0 always has its mask supervised, of the candidates only the one that fits
-    best; the predicted IoU is supervised for all of them.
+    frame. Token 0 always has its mask supervised, of the candidates the one that fits best;
+    the others only by the small weight `others`, so that choosing wrongly costs little while
+    the predicted IoU, which is supervised for all of them, is still learning to rank.
 
     Parameters
     ----------
@@ -178,6 +182,8 @@ def _mask_terms(
     if weights.upsample > 1:
         pair = F.interpolate(pair, size=cells, mode="bilinear", align_corners=False)
     total, parts = _pair_terms(pair, soft_target(truth, cells), weights)
+    if weights.others > 0:
+        total = total + weights.others * _others_term(logits[:, 1:], truth)
     iou_error = (ious - actual).abs().mean()
     chosen = ious[:, 1:].argmax(1) + 1
     parts |= {
@@ -187,6 +193,13 @@ def _mask_terms(
         "iou_chosen": float(actual[index, chosen].mean()),
     }
     return total + weights.iou * iou_error, parts
+
+
+def _others_term(candidates: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Return the mean dice loss of all candidates, (B, M, h, w)."""
+    height, width = candidates.shape[-2:]
+    target = soft_target(truth, (height, width))[:, None].expand_as(candidates)
+    return dice_loss(candidates, target).mean()
 
 
 @torch.no_grad()

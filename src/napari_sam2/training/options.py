@@ -55,7 +55,7 @@ class TrainOptions:
         0.6, "Balanced loss until", "Share of the run before focal loss takes over", 0, 1
     )
     fine_from: float = _option(
-        0.5, "Fine contours from", "Share of the run after which masks count at 128 pixels", 0, 1
+        0.35, "Fine contours from", "Share of the run after which masks count at 128 pixels", 0, 1
     )
     bf16: bool = field(default=True, metadata={"title": "bfloat16", "help": "Autocast to bfloat16"})
     data_workers: int = _option(1, "Data workers", "Processes that make clips", 0, 64)

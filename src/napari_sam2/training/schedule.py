@@ -77,7 +77,8 @@ def choose_plan(options: TrainOptions, num_frames: int, rng: np.random.Generator
     a mask, a click or a box in the proportion 2 : 1 : 1 and, by chance, a second prompted frame.
     """
     if num_frames == 1:
-        clicks = int(rng.integers(options.still_clicks + 1))
+        # Half of the steps go without: first prompts are the harder half of the lesson.
+        clicks = int(rng.integers(options.still_clicks + 1)) if rng.random() < 0.6 else 0
         return Plan("click" if rng.random() < 0.65 else "box", clicks)
     kind: PromptKind = ("mask", "mask", "click", "box")[int(rng.integers(4))]
     first_clicks = 0 if kind == "mask" else int(rng.random() < 0.3)
@@ -95,6 +96,7 @@ class LossWeights:
     dice: float = 1.0
     iou: float = 1.0
     presence: float = 1.0
+    others: float = 0.25
     upsample: int = 1
 
 
@@ -107,6 +109,6 @@ def loss_weights(options: TrainOptions, done: float) -> LossWeights:
     fade = min(1.0, max(0.0, (done - options.balanced_until) / 0.1))
     return LossWeights(
         focal=20.0 * fade,
-        balanced=1.0 - 0.75 * fade,
+        balanced=1.0 - 0.5 * fade,
         upsample=2 if done >= options.fine_from else 1,
     )

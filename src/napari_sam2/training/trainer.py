@@ -100,6 +100,7 @@ class Trainer:
         self._batches: dict[str, Iterator[ClipBatch]] = {}
         self.folder.mkdir(parents=True, exist_ok=True)
         self._log = StepLog(self.folder / "steps.csv")
+        self._is_stopping = False
 
     def resume(self) -> bool:
         """Go on from the folder's checkpoint; False when there is none."""
@@ -108,6 +109,10 @@ class Trainer:
         self.state = load_run(self.folder, self.model, self.average, self.optimiser)
         self.say(f"resumed at step {self.state.step}, {self.state.elapsed:.0f} s")
         return True
+
+    def stop(self) -> None:
+        """End the run after the step under way; it is saved and can be resumed."""
+        self._is_stopping = True
 
     def train(self, *, stop_after: int | None = None) -> RunState:
         """Train until the budget is spent.
@@ -124,7 +129,7 @@ class Trainer:
         """
         write_options(self.folder, self.options)
         saved = validated = logged = self.state.elapsed
-        while self._done() < 1.0 and (stop_after is None or self.state.step < stop_after):
+        while self._goes_on(stop_after):
             started = time.perf_counter()
             self._step()
             self.state.elapsed += time.perf_counter() - started
@@ -139,7 +144,8 @@ class Trainer:
                 self.measure()
                 validated = self.state.elapsed
         self.save()
-        self.measure()
+        if not self._is_stopping:
+            self.measure()
         return self.state
 
     def save(self) -> None:
@@ -160,6 +166,10 @@ class Trainer:
             + ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
         )
         return figures
+
+    def _goes_on(self, stop_after: int | None) -> bool:
+        is_early = stop_after is None or self.state.step < stop_after
+        return is_early and not self._is_stopping and self._done() < 1.0
 
     def _done(self) -> float:
         return progress(self.options, self.state.step, self.state.elapsed)

@@ -1,0 +1,245 @@
+"""The training loop on a tiny network and made-up clips: it learns, stops, goes on, exports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from napari_sam2.model.config import PRESETS, SAM2Config
+from napari_sam2.model.sam2 import SAM2
+from napari_sam2.training.blobs import random_blobs
+from napari_sam2.training.checkpointing import export_average
+from napari_sam2.training.clips import Clip
+from napari_sam2.training.options import TrainOptions
+from napari_sam2.training.schedule import (
+    choose_plan,
+    choose_stream,
+    learning_rate,
+    loss_weights,
+    progress,
+)
+from napari_sam2.training.trainer import TrainData, Trainer
+from napari_sam2.training.unroll import Plan, Unroller
+
+OPTIONS = TrainOptions(
+    minutes=0.0,
+    max_steps=8,
+    blob_steps=1,
+    still_batch=2,
+    still_objects=2,
+    clip_frames=4,
+    clip_objects=2,
+    long_frames=4,
+    data_workers=0,
+    log_steps=2,
+    ema_decay=0.5,
+)
+
+
+def tiny() -> SAM2Config:
+    bundled = PRESETS["bundled"]
+    hiera = replace(
+        bundled.hiera, embed_dim=16, stages=(1, 1, 1, 1), global_blocks=(2,), window_spec=(4,) * 4
+    )
+    return replace(
+        bundled, hiera=hiera, input_size=64, hidden_dim=64, memory_ffn=64, decoder_mlp=64
+    )
+
+
+class MovingBlobs:
+    """Source of 64-pixel clips: bright ellipses that drift over a dark ground."""
+
+    name = "blobs"
+
+    def sample_clip(self, rng: np.random.Generator, num_frames: int, num_objects: int) -> Clip:
+        first = random_blobs(rng, num_objects, (64, 64))  # (N, H, W)
+        masks = torch.stack([first.roll(t, dims=2) for t in range(num_frames)])
+        images = 0.1 + 0.8 * masks.any(1, keepdim=True).float().repeat(1, 3, 1, 1)
+        return Clip(images, masks, torch.ones(num_frames, dtype=torch.bool), self.name)
+
+
+def make(folder: Path, options: TrainOptions = OPTIONS) -> Trainer:
+    return Trainer(tiny(), options, TrainData([MovingBlobs()], [1.0]), folder)  # type: ignore[list-item]
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in trainer.model.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
+    trainer = make(tmp_path_factory.mktemp("whole"))
+    trainer.train()
+    return trainer
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(whole_run: Trainer, tmp_path: Path) -> None:
+    make(tmp_path).train(stop_after=5)
+    second = make(tmp_path)
+    assert second.resume()
+    state = second.train()
+    assert state.step == whole_run.state.step == 8
+    assert state.consumed == whole_run.state.consumed
+    expected = weights(whole_run)
+    for name, value in weights(second).items():
+        assert torch.equal(value, expected[name]), name
+    for one, other in zip(second.average.parameters(), whole_run.average.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_run_moves_the_weights_and_writes_its_log(whole_run: Trainer) -> None:
+    start = weights(make(whole_run.folder / "fresh"))
+    end = weights(whole_run)
+    moved = [name for name in start if not torch.equal(start[name], end[name])]
+    # Position codes are fixed, and one embedding exists only for the official checkpoints.
+    assert len(moved) > 0.95 * len(start)
+    rows = (whole_run.folder / "steps.csv").read_text().splitlines()
+    assert rows[0].startswith("step,elapsed,rate")
+    assert any("still" in row for row in rows)
+    assert any("pair" in row or "quad" in row for row in rows)
+
+
+def test_resuming_without_a_checkpoint_starts_afresh(tmp_path: Path) -> None:
+    trainer = make(tmp_path)
+    assert not trainer.resume()
+    assert trainer.state.step == 0
+
+
+def test_export_is_half_precision_and_loads_strictly(whole_run: Trainer, tmp_path: Path) -> None:
+    target = export_average(whole_run.folder, tmp_path / "w.safetensors", "bundled", "2.1")
+    with safe_open(target, "pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    assert metadata["config"] == "bundled"
+    assert metadata["steps"] == "8"
+    assert all(t.dtype == torch.float16 for t in tensors.values())
+    model = SAM2(tiny())
+    model.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=True)
+    average = whole_run.average.state_dict()
+    for name, value in model.state_dict().items():
+        assert torch.allclose(value, average[name], atol=1e-3, rtol=1e-3), name
+
+
+def test_export_of_an_empty_folder_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"checkpoint\.pt"):
+        export_average(tmp_path, tmp_path / "w.safetensors", "bundled", "2.1")
+
+
+class OneClip(MovingBlobs):
+    """The same clip for ever."""
+
+    def sample_clip(self, rng: np.random.Generator, num_frames: int, num_objects: int) -> Clip:
+        return super().sample_clip(np.random.default_rng(5), num_frames, num_objects)
+
+
+def test_training_learns_one_picture(tmp_path: Path) -> None:
+    options = replace(OPTIONS, max_steps=40, blob_steps=0, still_share=1.0, pair_share=0.0)
+    options = replace(options, still_objects=1, learning_rate=2e-3, log_steps=10, bf16=False)
+    data = TrainData([OneClip()], [1.0])  # type: ignore[list-item]
+    Trainer(tiny(), options, data, tmp_path).train()
+    rows = [line.split(",") for line in (tmp_path / "steps.csv").read_text().splitlines()]
+    column = rows[0].index("dice0")
+    first, last = (
+        np.mean([float(r[column]) for r in rows[1:] if r[0] == step]) for step in ("10", "40")
+    )
+    assert last < 0.5 * first
+
+
+def test_a_stopped_run_ends_after_its_step_and_is_saved(tmp_path: Path) -> None:
+    trainer = make(tmp_path)
+    trainer.stop()
+    assert trainer.train().step == 0
+    assert make(tmp_path).resume()
+
+
+@pytest.mark.parametrize("kind", ["mask", "click", "box"])
+def test_every_frame_is_answered(kind: str) -> None:
+    clip = MovingBlobs().sample_clip(np.random.default_rng(0), 3, 2)
+    unroller = Unroller(SAM2(tiny()), torch.Generator().manual_seed(0))
+    plan = Plan(kind, corrected_frame=1)  # type: ignore[arg-type]
+    steps = unroller.run(clip.images[None], clip.masks[None], clip.annotated[None], plan)
+    # A mask is its own answer; the corrected frame answers before and after its click.
+    first = [] if kind == "mask" else [0]
+    assert [step.frame for step in steps] == [*first, 1, 1, 2]
+    assert all(step.answer.logits.shape == (2, 4, 16, 16) for step in steps)
+    assert all(torch.equal(step.truth, clip.masks[step.frame]) for step in steps)
+
+
+def test_objects_that_are_not_on_the_first_frame_are_left_out() -> None:
+    clip = MovingBlobs().sample_clip(np.random.default_rng(0), 2, 3)
+    clip.masks[0, 1] = False
+    unroller = Unroller(SAM2(tiny()), torch.Generator().manual_seed(0))
+    steps = unroller.run(clip.images[None], clip.masks[None], clip.annotated[None], Plan("click"))
+    assert all(torch.equal(s.truth, clip.masks[s.frame, [0, 2]]) for s in steps)
+
+
+def test_later_frames_train_the_memory() -> None:
+    clip = MovingBlobs().sample_clip(np.random.default_rng(0), 2, 2)
+    model = SAM2(tiny())
+    unroller = Unroller(model, torch.Generator().manual_seed(0))
+    steps = unroller.run(clip.images[None], clip.masks[None], clip.annotated[None], Plan("mask"))
+    steps[-1].answer.logits.sum().backward()
+    for part in (model.memory_attention, model.memory_encoder):
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
+
+
+def test_the_rate_rises_then_falls_in_one_cosine() -> None:
+    options = TrainOptions(warmup=0.1)
+    rates = [learning_rate(options, done) for done in np.linspace(0, 1, 101)]
+    peak = int(np.argmax(rates))
+    assert peak == 10
+    assert rates[peak] == pytest.approx(options.learning_rate)
+    assert rates == sorted(rates[: peak + 1]) + sorted(rates[peak + 1 :], reverse=True)
+    assert rates[-1] == pytest.approx(options.learning_rate * options.final_rate)
+
+
+def test_progress_is_by_time_or_by_steps() -> None:
+    assert progress(TrainOptions(minutes=10), 5, 300.0) == 0.5
+    assert progress(OPTIONS, 2, 1e9) == 0.25
+
+
+def test_phases_follow_one_another_and_keep_stills() -> None:
+    rng, options = np.random.default_rng(0), TrainOptions()
+
+    def shares(done: float) -> dict[str, float]:
+        names = [choose_stream(options, done, rng) for _ in range(500)]
+        return {name: names.count(name) / 500 for name in set(names)}
+
+    assert shares(0.2) == {"still": 1.0}
+    assert set(shares(0.6)) == {"still", "pair"}
+    assert set(shares(0.9)) == {"still", "pair", "quad", "long"}
+    assert shares(0.9)["still"] == pytest.approx(0.3, abs=0.07)
+
+
+def test_stills_never_start_from_a_mask_and_clips_often_do() -> None:
+    rng, options = np.random.default_rng(0), TrainOptions()
+    stills = [choose_plan(options, 1, rng) for _ in range(300)]
+    clips = [choose_plan(options, 4, rng) for _ in range(300)]
+    assert {plan.kind for plan in stills} == {"click", "box"}
+    assert sum(plan.kind == "mask" for plan in clips) / 300 == pytest.approx(0.5, abs=0.1)
+    assert {plan.corrected_frame for plan in clips} == {None, 1, 2, 3}
+
+
+def test_focal_loss_and_fine_contours_come_late() -> None:
+    options = TrainOptions()
+    early, late = loss_weights(options, 0.1), loss_weights(options, 0.95)
+    assert (early.focal, early.balanced, early.upsample) == (0.0, 1.0, 1)
+    assert (late.focal, late.upsample) == (20.0, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"learning_rate": -1.0}, "learning_rate=-1.0 is outside"),
+        ({"minutes": 0.0}, "set one of them"),
+        ({"still_share": 1.5}, "still_share=1.5"),
+    ],
+)
+def test_options_out_of_bounds_are_named(values: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainOptions(**values)  # type: ignore[arg-type]
