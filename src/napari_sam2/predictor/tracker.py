@@ -113,9 +113,12 @@ class Tracker:
         frame, step = place
         views = self._views(session, planner, place, objects)
         asked = [self.remember(session, i, place, views[i]) for i in objects]
+        # Each view once, however many batches look through it and however small the cache is.
+        seen = dict.fromkeys(row.view for row in asked)
+        features = {view: self._encoder.features(session, frame, view) for view in seen}
         tracked: list[Tracked] = []
         for batch in self._batches(asked):
-            tracked += self._track_batch(session, frame, batch)
+            tracked += self._track_batch(session, frame, batch, features[batch[0].view])
         for object_id in objects:
             if not self._options.keep_memories:
                 session.objects[object_id].bank.evict(frame, step)
@@ -252,10 +255,13 @@ class Tracker:
                 yield group[start : start + size]
 
     def _track_batch(
-        self, session: VideoSession, frame: int, batch: list[Remembered]
+        self,
+        session: VideoSession,
+        frame: int,
+        batch: list[Remembered],
+        features: ImageFeatures,
     ) -> list[Tracked]:
         view = batch[0].view
-        features = self._encoder.features(session, frame, view)
         conditioned = self.attend(session, features, batch)
         with self._runtime.autocast():
             prompts = self._model.encode_prompts(None, None, None, features.grid, len(batch))
