@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 if TYPE_CHECKING:
     from napari_sam2.model.sam2 import SAM2
@@ -42,18 +43,27 @@ def average_weights(average: SAM2, model: SAM2, decay: float) -> None:
         torch._foreach_lerp_(list(average.parameters()), target, 1.0 - decay)
 
 
-def save_run(
-    folder: Path, state: RunState, model: SAM2, average: SAM2, optimiser: torch.optim.Optimizer
-) -> Path:
+@dataclass(frozen=True, slots=True)
+class Learners:
+    """Everything in a run that learns: the network, its average, the extra head, the optimiser."""
+
+    model: SAM2
+    average: SAM2
+    head: nn.Module
+    optimiser: torch.optim.Optimizer
+
+
+def save_run(folder: Path, state: RunState, learners: Learners) -> Path:
     """Write everything that resuming needs, replacing the last checkpoint whole."""
     path = folder / CHECKPOINT
     part = path.with_suffix(".part")
     torch.save(
         {
             "state": asdict(state),
-            "model": model.state_dict(),
-            "average": average.state_dict(),
-            "optimiser": optimiser.state_dict(),
+            "model": learners.model.state_dict(),
+            "average": learners.average.state_dict(),
+            "head": learners.head.state_dict(),
+            "optimiser": learners.optimiser.state_dict(),
         },
         part,
     )
@@ -61,10 +71,8 @@ def save_run(
     return path
 
 
-def load_run(
-    folder: Path, model: SAM2, average: SAM2, optimiser: torch.optim.Optimizer
-) -> RunState:
-    """Read a checkpoint back into a model, its average and an optimiser.
+def load_run(folder: Path, learners: Learners) -> RunState:
+    """Read a checkpoint back into what learns.
 
     Raises
     ------
@@ -72,9 +80,10 @@ def load_run(
         When the folder holds no checkpoint.
     """
     saved = _read(folder)
-    model.load_state_dict(saved["model"])
-    average.load_state_dict(saved["average"])
-    optimiser.load_state_dict(saved["optimiser"])
+    learners.model.load_state_dict(saved["model"])
+    learners.average.load_state_dict(saved["average"])
+    learners.head.load_state_dict(saved["head"])
+    learners.optimiser.load_state_dict(saved["optimiser"])
     return RunState(**saved["state"])
 
 

@@ -51,6 +51,9 @@ class TrainOptions:
     correction: float = _option(
         0.4, "Second prompt", "Chance that a later frame of a clip is corrected", 0, 1
     )
+    affinity: float = _option(
+        1.0, "Affinity", "Weight of the lesson on pairs of cells, fading to the end", 0, 1e3
+    )
     balanced_until: float = _option(
         0.6, "Balanced loss until", "Share of the run before focal loss takes over", 0, 1
     )

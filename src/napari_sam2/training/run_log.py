@@ -19,6 +19,7 @@ LOSS_COLUMNS = (
     "dice",
     "balanced",
     "focal",
+    "affinity",
     "iou_error",
     "iou0",
     "iou_best",

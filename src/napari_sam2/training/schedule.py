@@ -97,6 +97,7 @@ class LossWeights:
     iou: float = 1.0
     presence: float = 1.0
     others: float = 0.25
+    affinity: float = 0.0
     upsample: int = 1
 
 
@@ -110,5 +111,6 @@ def loss_weights(options: TrainOptions, done: float) -> LossWeights:
     return LossWeights(
         focal=20.0 * fade,
         balanced=1.0 - 0.5 * fade,
+        affinity=options.affinity * (1.0 - done),
         upsample=2 if done >= options.fine_from else 1,
     )

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from napari_sam2.model.sam2 import SAM2
+from napari_sam2.training.affinity import AffinityHead, affinity_loss
 from napari_sam2.training.blobs import with_blobs
 from napari_sam2.training.checkpointing import (
     CHECKPOINT,
+    Learners,
     RunState,
     average_weights,
     load_run,
@@ -43,6 +46,7 @@ from napari_sam2.training.validation import ValidationSet, validate
 
 if TYPE_CHECKING:
     from napari_sam2.model.config import SAM2Config
+    from napari_sam2.model.outputs import ImageFeatures
     from napari_sam2.training.clips import ClipBatch, ClipSource
     from napari_sam2.training.options import TrainOptions
 
@@ -94,7 +98,8 @@ class Trainer:
         self.model = SAM2(self.config)
         initialise(self.model, self.options.seed)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimiser = _make_optimiser(self.model, self.options)
+        self.head = AffinityHead(self.config.hidden_dim)
+        self.optimiser = _make_optimiser(nn.ModuleList([self.model, self.head]), self.options)
         self.state = RunState()
         self._streams = streams(self.options)
         self._batches: dict[str, Iterator[ClipBatch]] = {}
@@ -106,7 +111,7 @@ class Trainer:
         """Go on from the folder's checkpoint; False when there is none."""
         if not (self.folder / CHECKPOINT).is_file():
             return False
-        self.state = load_run(self.folder, self.model, self.average, self.optimiser)
+        self.state = load_run(self.folder, self._learners())
         self.say(f"resumed at step {self.state.step}, {self.state.elapsed:.0f} s")
         return True
 
@@ -150,7 +155,10 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint."""
-        save_run(self.folder, self.state, self.model, self.average, self.optimiser)
+        save_run(self.folder, self.state, self._learners())
+
+    def _learners(self) -> Learners:
+        return Learners(self.model, self.average, self.head, self.optimiser)
 
     def measure(self) -> dict[str, float]:
         """Validate the averaged weights and add the figures to the folder's table."""
@@ -192,9 +200,14 @@ class Trainer:
         with _fast_attention():
             with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
                 answers = unroller.run(batch.images, masks, batch.annotated, plan)
-            loss = self._loss(answers, loss_weights(options, done), name, plan)
+                cells = self._cells_loss(unroller.features, masks, batch.annotated)
+            weights = loss_weights(options, done)
+            loss = self._loss(answers, weights, name, plan)
             if loss is None:
                 return
+            if cells is not None and not is_blind:
+                loss = loss + weights.affinity * cells
+                self._log.add(f"{name}-cells", {"affinity": float(cells.detach())})
             loss.backward()
         self._update()
 
@@ -213,9 +226,23 @@ class Trainer:
             self._log.add(f"{stream}-{plan.kind}-{label}", terms.parts)
         return torch.stack(losses).mean() if losses else None
 
+    def _cells_loss(
+        self, features: ImageFeatures | None, masks: torch.Tensor, annotated: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Return the loss on pairs of cells over all annotated frames, None without any."""
+        seen = masks.flatten(3).any(3) & annotated[..., None]  # (b, T, N)
+        rows = seen.nonzero()  # (B, 3)
+        if features is None or len(rows) == 0:
+            return None
+        positions = self.model.sam_prompt_encoder.dense_positions(*features.grid)
+        affinity = self.head(features.embedding, positions)
+        frames = rows[:, 0] * masks.shape[1] + rows[:, 1]
+        return affinity_loss(affinity, frames, masks[seen], features.grid)
+
     def _update(self) -> None:
         """Clip, step and average; a gradient that is not finite is dropped."""
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.gradient_norm)
+        learning = [*self.model.parameters(), *self.head.parameters()]
+        norm = nn.utils.clip_grad_norm_(learning, self.options.gradient_norm)
         if torch.isfinite(norm):
             self.optimiser.step()
         else:
@@ -249,7 +276,7 @@ class Trainer:
         self._log.write(self.state.step, self.state.elapsed, rate, step_seconds)
 
 
-def _make_optimiser(model: SAM2, options: TrainOptions) -> torch.optim.Optimizer:
+def _make_optimiser(model: nn.Module, options: TrainOptions) -> torch.optim.Optimizer:
     """Return AdamW with decay on matrices and kernels only."""
     parameters = list(model.named_parameters())
     is_matrix = [p.dim() > 1 and "embed" not in n and "token" not in n for n, p in parameters]

@@ -96,10 +96,13 @@ class Unroller:
     model : SAM2
     generator : torch.Generator
         Of the simulated prompts.
+    features : ImageFeatures or None
+        Of all frames of the last batch, clip by clip.
     """
 
     model: SAM2
     generator: torch.Generator
+    features: ImageFeatures | None = None
     _memory: list[_Remembered] = field(default_factory=list)
 
     def run(
@@ -129,6 +132,7 @@ class Unroller:
         truth = masks[rows[:, 0], :, rows[:, 1]]  # (B, T, H, W)
         known = annotated[rows[:, 0]]  # (B, T)
         features = self.model.encode_image((images.flatten(0, 1) - mean) / std)
+        self.features = features
         steps: list[Step] = []
         for frame in range(frames):
             here = features.rows(rows[:, 0] * frames + frame) if clips * frames > 1 else features
