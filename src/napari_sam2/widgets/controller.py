@@ -195,17 +195,17 @@ class SegmentationController:
         resume : bool
             Leave frames alone whose masks still agree with the prompts.
         """
-        problem = self._problem_with_run(only_current)
-        if problem is not None:
-            self._tell(Status(problem, "error"))
+        movie = self._ready_to_run(only_current)
+        if movie is None:
             return
+        movie.send_contrast()
         objects = (self.objects.current,) if only_current else None
         options = PropagateOptions(objects, direction, start, stop, resume)
         self._run_number += 1
         self._worker.submit(partial(self._engine.start, options, self._run_number))
         self.live.begin_run()
         self._set_run_state("running")
-        self._tell(Status("Starting…", "busy"))
+        self._tell(Status("Tracking…", "busy"))
 
     def pause(self) -> None:
         """Hold the run; clicks are still answered."""
@@ -231,9 +231,8 @@ class SegmentationController:
         self._is_closed = True
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.live.close()
-        for movie in self._movies.values():
-            movie.close()
-        self._movies.clear()
+        for image in tuple(self._movies):
+            self._drop(image)
         self._movie = None
         self._worker.close()
 
@@ -307,7 +306,7 @@ class SegmentationController:
 
     def _on_removed(self, event: Any) -> None:
         """Go on without a layer that was removed by hand."""
-        gone = self._movies.pop(event.value, None)
+        gone = self._drop(event.value)
         if gone is None:
             for movie in self._movies.values():
                 movie.layers.forget(event.value)
@@ -315,7 +314,15 @@ class SegmentationController:
         if gone is self._movie:
             self.set_image(None)
             self._tell(Status(f"{gone.image.name} was removed; its labels stay"))
-        gone.close()
+
+    def _on_data(self, event: Any) -> None:
+        """Begin anew on an image whose pixels were replaced; its layers stay."""
+        image = event.source
+        gone = self._drop(image)
+        if gone is not None and gone is self._movie:
+            self._movie = None
+            self.set_image(image)
+            self._tell(Status(f"{image.name} has other pixels now: a new session has begun"))
 
     def _on_picked(self, label: int) -> None:
         if label > 0:
@@ -342,21 +349,34 @@ class SegmentationController:
         movie.told.connect(self._tell)
         movie.unsettled.connect(self._wake)
         movie.layers.picked.connect(self._on_picked)
+        image.events.data.connect(self._on_data)
         self._movies[image] = movie
+        return movie
+
+    def _drop(self, image: Any) -> OpenMovie | None:
+        """End the session of an image, if it has one, and return what was open."""
+        movie = self._movies.pop(image, None)
+        if movie is not None:
+            image.events.data.disconnect(self._on_data)
+            movie.close()
         return movie
 
     def _find(self, key: str) -> OpenMovie | None:
         """Return the open movie with this key; None if it was removed meanwhile."""
         return next((movie for movie in self._movies.values() if movie.key == key), None)
 
-    def _problem_with_run(self, only_current: bool) -> str | None:
-        """Say why a run cannot begin, None if it can."""
+    def _ready_to_run(self, only_current: bool) -> OpenMovie | None:
+        """Return the movie that a run can begin on, or say why it cannot."""
+        problem = None
         if self._movie is None:
-            return "There is no movie: choose an image layer first"
-        if only_current and not self.objects.is_known:
-            return f"Object {self.objects.current} has no prompt: click it first"
-        if not self._movie.layers.object_ids:
-            return "There is nothing to track: click a cell first"
+            problem = "There is no movie: choose an image layer first"
+        elif only_current and not self.objects.is_known:
+            problem = f"Object {self.objects.current} has no prompt: click it first"
+        elif not self._movie.layers.object_ids:
+            problem = "There is nothing to track: click a cell first"
+        if problem is None:
+            return self._movie
+        self._tell(Status(problem, "error"))
         return None
 
     def _known_objects(self) -> set[int]:

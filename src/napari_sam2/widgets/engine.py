@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from napari_sam2.widgets.messages import (
 )
 
 if TYPE_CHECKING:
+    from napari_sam2.predictor.frames import IntensityMapping
     from napari_sam2.predictor.options import PropagateOptions
     from napari_sam2.predictor.results import FrameResult
     from napari_sam2.predictor.session import VideoSession
@@ -81,6 +83,7 @@ class Engine:
         self._asked: dict[tuple[int, int], int] = {}  # (object, frame) -> ticket, newest last
         self._run: _Run | None = None
         self._is_paused = False
+        self._limits: Movie | None = None  # new contrast that waits for the end of a run
 
     def has_work(self) -> bool:
         """Whether a click waits for its answer or a run for its next frame."""
@@ -115,6 +118,7 @@ class Engine:
             from napari_sam2.predictor.runtime import Runtime
             from napari_sam2.predictor.video import VideoPredictor
 
+            _leave_a_core_to_the_window()
             runtime = Runtime.auto(device)
             model = load_model(name, progress=self._download_progress(name))
             predictor = VideoPredictor(model, runtime=runtime)
@@ -138,11 +142,23 @@ class Engine:
 
         self._attempt("movie", work)
 
+    def set_contrast(self, movie: Movie) -> None:
+        """Let the network see the movie in work as it is shown now; a run ends as it began.
+
+        One mapping holds for the whole movie, so memories made with the old one are dropped; the
+        next run makes them again from the prompts.
+        """
+        if self._run is not None:
+            self._limits = movie
+        elif self._session is not None:
+            self._session.mapping = _mapping(movie)
+            self._session.forget_memories()
+
     def forget(self, key: str) -> None:
         """Drop the session of a movie."""
         session = self._sessions.pop(key, None)
         if session is not None and session is self._session:
-            self._attempt("run", self._stop)
+            self.cancel()
             self._asked.clear()
             self._session = None
 
@@ -271,6 +287,9 @@ class Engine:
         self._is_paused = False
         if run is not None:
             run.close()
+        limits, self._limits = self._limits, None
+        if limits is not None:
+            self.set_contrast(limits)
 
     def _ask(self, object_id: int, frame: int, ticket: int) -> None:
         """Note that prompts changed; an older request for the same place is replaced."""
@@ -293,8 +312,24 @@ class Engine:
 
 def _open_session(movie: Movie) -> VideoSession:
     """Begin a session on a movie, which the network sees as the layer shows it."""
-    from napari_sam2.predictor.frames import ArrayFrames, IntensityMapping
     from napari_sam2.predictor.session import VideoSession
 
-    mapping = IntensityMapping(movie.low, movie.high, movie.channels)
-    return VideoSession.open(ArrayFrames(movie.data, axes=movie.axes), mapping=mapping)
+    return VideoSession.open(movie.data, mapping=_mapping(movie), axes=movie.axes)
+
+
+def _mapping(movie: Movie) -> IntensityMapping:
+    """Return what turns a movie's values into what its layer shows."""
+    from napari_sam2.predictor.frames import IntensityMapping
+
+    return IntensityMapping(movie.low, movie.high, movie.channels)
+
+
+def _leave_a_core_to_the_window() -> None:
+    """Let the network use one thread fewer than there are cores.
+
+    Its threads spin while they wait for one another: where drawing takes one of their cores, a
+    frame can take many times as long. The number belongs to the thread that sets it.
+    """
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))

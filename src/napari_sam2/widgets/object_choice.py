@@ -87,8 +87,9 @@ class ObjectChoice:
     def leave(self) -> None:
         """Go from an object that was deleted to its neighbour, or to a fresh one."""
         gone = self._current
+        self._highest = max(self._highest, gone + 1)
         others = self._known() - {gone}
-        self.select(min(others, key=lambda n: abs(n - gone)) if others else self._highest + 1)
+        self.select(min(others, key=lambda n: abs(n - gone)) if others else self._highest)
 
     def set_sign(self, positive: bool) -> None:
         """Make the next left clicks positive or negative."""

@@ -11,7 +11,7 @@ from uuid import uuid4
 from psygnal import Signal
 
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, Prompt
-from napari_sam2.widgets.coordinates import shown_frame
+from napari_sam2.widgets.coordinates import movie_of, shown_frame
 from napari_sam2.widgets.layers import SegmentationLayers, about
 from napari_sam2.widgets.status import Status
 
@@ -55,6 +55,7 @@ class OpenMovie:
 
     def __init__(self, viewer: ViewerModel, image: Image, worker: Worker, engine: Engine) -> None:
         self.layers = SegmentationLayers(viewer, image)
+        self._seen = self.layers.movie
         self.key = uuid4().hex
         self._viewer = viewer
         self._worker = worker
@@ -80,6 +81,13 @@ class OpenMovie:
     def enter(self) -> None:
         """Make this the session that the engine works on."""
         self._worker.submit(partial(self._engine.open, self.key, self.layers.movie))
+
+    def send_contrast(self) -> None:
+        """Tell the engine when the image is shown otherwise than at the last request."""
+        now = movie_of(self.image)
+        if (now.low, now.high) != (self._seen.low, self._seen.high):
+            self._seen = now
+            self._worker.submit(partial(self._engine.set_contrast, now))
 
     def close(self) -> None:
         """Drop the session; the layers stay."""
@@ -122,7 +130,7 @@ class OpenMovie:
             self.layers.discard(lambda prompt: prompt in refused)
         frames, self._painted = self._painted, set()
         for frame in frames:
-            for object_id, mask in self.layers.canvas.painted(frame):
+            for object_id, mask in self.layers.canvas.painted(frame).items():
                 self._take_mask(MaskPrompt(object_id, frame, mask))
 
     def _on_edit(self, gone: list[Drawn], come: list[Drawn]) -> None:
@@ -172,5 +180,6 @@ class OpenMovie:
 
     def _ask(self, object_id: int, frame: int, command: Callable[[int], None]) -> None:
         """Send a request with a ticket; only the newest one of an object and frame counts."""
+        self.send_contrast()
         ticket = self._latest[object_id, frame] = next(self._tickets)
         self._worker.submit(partial(command, ticket))

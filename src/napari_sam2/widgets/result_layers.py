@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,24 +92,21 @@ class LabelCanvas:
         # The others are read when the slider comes to them.
         self._outdated.clear()
 
-    def painted(self, frame: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-        """Yield each object that the user changed by hand on a frame, and its pixels now.
+    def painted(self, frame: int) -> dict[int, NDArray[np.bool_]]:
+        """Return the objects that the user changed by hand on a frame, and their pixels now.
 
-        The new masks count as written, so asking again yields nothing.
+        The new masks count as written, so asking again returns nothing.
         """
         plane = self._plane(frame)
         if plane is None:
-            return
+            return {}
         before = self.masklets.labels(frame)
         changed = plane != before
-        if not changed.any():
-            return
-        for object_id in np.union1d(plane[changed], before[changed]):
-            if object_id > 0:
-                mask = np.asarray(plane == object_id)
-                record = MaskRecord.from_mask(mask, prompted=True) if mask.any() else None
-                self.put(frame, [(int(object_id), record)])
-                yield int(object_id), mask
+        ids = np.union1d(plane[changed], before[changed])
+        masks = {int(owner): np.asarray(plane == owner) for owner in ids if owner > 0}
+        # All at once: each is repainted around the others.
+        self.put(frame, [(owner, _record(mask)) for owner, mask in masks.items()])
+        return masks
 
     def _repaint(self, frame: int, region: Region) -> None:
         """Write the masks of a frame into one box of the layer."""
@@ -169,6 +166,11 @@ class TrackLines:
         self.layer.graph = tracks.graph
         self.layer.visible = True
         return None
+
+
+def _record(mask: NDArray[np.bool_]) -> MaskRecord | None:
+    """Pack a mask painted by hand; None where everything was erased."""
+    return MaskRecord.from_mask(mask, prompted=True) if mask.any() else None
 
 
 def _paste(window: NDArray, region: Region, record: MaskRecord, object_id: int) -> None:

@@ -69,7 +69,9 @@ def progress_text(progress: Progress) -> str:
     text = f"{progress.done} of {progress.total} frames"
     if progress.done == 0:
         return text
-    return f"{text} · {progress.frames_per_second:.1f} /s · {clock(progress.seconds_left)} left"
+    return (
+        f"{text} · {progress.frames_per_second:.1f} frames/s · {clock(progress.seconds_left)} left"
+    )
 
 
 def clock(seconds: float) -> str:

@@ -1,0 +1,142 @@
+"""A small movie, a network, and controllers and docks that are ended after each test."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def small_network(tmp_path_factory):
+    """File of a small network with random weights: enough where the look of masks is no matter."""
+    import torch
+    from safetensors.torch import save_file
+
+    from napari_sam2.model.config import PRESETS, HieraConfig, SAM2Config
+    from napari_sam2.model.sam2 import SAM2
+
+    config = SAM2Config(
+        name="small-random",
+        hiera=HieraConfig(
+            embed_dim=16, stages=(1, 1, 2, 1), global_blocks=(3,), window_spec=(8, 4, 4, 2)
+        ),
+        input_size=64,
+        hidden_dim=32,
+        memory_dim=16,
+        memory_layers=1,
+        memory_ffn=32,
+        decoder_mlp=32,
+    )
+    torch.manual_seed(0)
+    model = SAM2(config)
+    with torch.no_grad():
+        # Every object is taken to be there.
+        model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(3.0)
+    file = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_file(model.state_dict(), file, metadata={"config": config.name})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, config.name, config)
+        yield str(file)
+
+
+@pytest.fixture(scope="session")
+def trained_network():
+    """Name of the network that ships in the package, for tests of what masks look like."""
+    from napari_sam2.model.registry import model_path
+
+    if not model_path("bundled").is_file():
+        pytest.skip("the bundled network is not in the package")
+    return "bundled"
+
+
+@pytest.fixture(scope="session")
+def synthetic():
+    """Twelve frames of dividing cells with their truth; read-only."""
+    from napari_sam2.training.synthetic import dividing_cells
+
+    movie = dividing_cells(frames=12, shape=(96, 96), seed=1)
+    movie.images.flags.writeable = movie.labels.flags.writeable = False
+    return movie
+
+
+@pytest.fixture
+def middle_of(synthetic):
+    """Return a function: the (y, x) of an object on a frame, largest objects first."""
+
+    def middle(rank: int = 0, frame: int = 0) -> tuple[float, float]:
+        from scipy.ndimage import distance_transform_edt
+
+        ids, areas = np.unique(synthetic.labels[frame], return_counts=True)
+        order = [i for i in np.argsort(-areas) if ids[i] > 0]
+        distance = distance_transform_edt(synthetic.labels[frame] == ids[order[rank]])
+        y, x = np.unravel_index(distance.argmax(), distance.shape)
+        return float(y), float(x)
+
+    return middle
+
+
+@pytest.fixture
+def drive():
+    """Return a function that polls a controller until something is so."""
+
+    def wait(controller, until, timeout: float = 60.0) -> None:
+        end = time.monotonic() + timeout
+        while not until():
+            assert time.monotonic() < end, "it did not happen in time"
+            controller.poll()
+            time.sleep(0.002)
+        controller.poll()
+
+    return wait
+
+
+@pytest.fixture
+def make_controller(small_network, drive):
+    """Return a function that gives a viewer model and a controller with a loaded network."""
+    from napari.components import ViewerModel
+
+    from napari_sam2.widgets.controller import SegmentationController
+
+    made = []
+
+    def make(*images, network: str | None = small_network, **properties):
+        viewer = ViewerModel()
+        controller = SegmentationController(viewer, wake=lambda: None)
+        made.append(controller)
+        controller.told = []
+        controller.events.status_changed.connect(controller.told.append)
+        for data in images:
+            viewer.add_image(data, **properties)
+        if images:
+            controller.set_image(viewer.layers[0])
+        if network is not None:
+            controller.load_model(network)
+            drive(controller, lambda: any("is ready" in status.text for status in controller.told))
+        return viewer, controller
+
+    yield make
+    for controller in made:
+        controller.close()
+        end = time.monotonic() + 30  # a step of the network may be under way on a busy machine
+        while controller.worker_is_alive:
+            assert time.monotonic() < end, "the worker did not end"
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def answered(drive):
+    """Return a function that waits for the next answer to a click."""
+
+    def wait(controller, action) -> str:
+        before = len(controller.told)
+        action()
+
+        def has_answer() -> bool:
+            return any(status.text.startswith("Object") for status in controller.told[before:])
+
+        drive(controller, has_answer)
+        return controller.told[-1].text
+
+    return wait
