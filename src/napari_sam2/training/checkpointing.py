@@ -117,6 +117,7 @@ def export_average(folder: Path, target: Path, config_name: str, version: str) -
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
     save_file(tensors, part, metadata=metadata)
+    part.chmod(0o644)
     part.replace(target)
     return target
 

@@ -16,11 +16,14 @@ from torch import nn
 if TYPE_CHECKING:
     from napari_sam2.model.attention import Attention
     from napari_sam2.model.image_encoder import Lateral
+    from napari_sam2.model.memory_attention import MemoryAttentionLayer
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.model.two_way_transformer import TwoWayBlock
 
 _MATCH_VARIANCE = 3.0  # over the width: makes equal positions stand out in the softmax
 _VALUE_GAIN = 1.7
+_PLACE_GAIN = 2.0
+_TURNING_PAIRS = 9  # from one radian a cell down to a tenth
 
 
 def initialise(model: SAM2, seed: int) -> None:
@@ -45,6 +48,7 @@ def initialise(model: SAM2, seed: int) -> None:
                 linear.weight.mul_(_VALUE_GAIN)
         _match_positions(transformer.final_attn_token_to_image, generator)
         _let_positions_speak(model)
+        remember_places(model)
         _expect_objects(model)
 
 
@@ -95,6 +99,23 @@ def _let_positions_speak(model: SAM2) -> None:
         embedding.weight.mul_(0.3)
     for lateral in cast("list[Lateral]", list(model.image_encoder.neck.convs)):
         lateral.conv.weight.mul_(0.4)
+
+
+def remember_places(model: SAM2) -> None:
+    """Make every cell look first at what is remembered of its own surroundings, in place.
+
+    A constant shared by queries and keys turns, under the rotary encoding, into a preference for
+    near places: cells start by copying the last mask, and have motion and content to learn.
+    """
+    for layer in cast("list[MemoryAttentionLayer]", list(model.memory_attention.layers)):
+        for linear in (layer.cross_attn_image.q_proj, layer.cross_attn_image.k_proj):
+            # Pairs of channels turn with x, then with y, each from fast to slow.
+            for first in (0, linear.out_features // 2):
+                linear.bias[first : first + 2 * _TURNING_PAIRS : 2].fill_(_PLACE_GAIN)
+    for name, parameter in model.memory_encoder.named_parameters():
+        if name.endswith("gamma"):
+            # The published value, 1e-6, is for networks that train a hundred times longer.
+            parameter.fill_(0.1)
 
 
 def _expect_objects(model: SAM2) -> None:
