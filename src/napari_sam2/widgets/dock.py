@@ -48,6 +48,7 @@ class TrackWidget(QWidget):
         viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._viewer = viewer
         self._window: QWidget | None = None
+        self._is_shut = False
         self._waker = _Waker()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -75,16 +76,17 @@ class TrackWidget(QWidget):
 
     def shut_down(self) -> None:
         """End the worker and let go of the viewer; the layers stay. Can be called twice."""
+        if self._is_shut:
+            return
+        self._is_shut = True
         self._timer.stop()
         if self._window is not None:
             self._window.removeEventFilter(self)
             self._window = None
-        with contextlib.suppress(TypeError, RuntimeError):  # disconnected before
-            QApplication.instance().aboutToQuit.disconnect(self.shut_down)
-        if self.controller.worker_is_alive:
-            keys.unbind(self._viewer)
-            self.source_panel.disconnect_viewer()
-            self.object_panel.disconnect_viewer()
+        QApplication.instance().aboutToQuit.disconnect(self.shut_down)
+        keys.unbind(self._viewer)
+        self.source_panel.disconnect_viewer()
+        self.object_panel.disconnect_viewer()
         self.controller.close()
         self.setEnabled(False)
 

@@ -328,7 +328,7 @@ def _leave_a_core_to_the_window() -> None:
     """Let the network use one thread fewer than there are cores.
 
     Its threads spin while they wait for one another: where drawing takes one of their cores, a
-    frame can take many times as long. The number belongs to the thread that sets it.
+    frame can take many times as long. Other threads that are running keep their number.
     """
     import torch
 

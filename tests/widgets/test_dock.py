@@ -1,0 +1,334 @@
+"""The dock in a real viewer: mouse, keys, buttons, and a window that is never held up."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_sam2.widgets import dock as dock_module
+
+LONGEST_GAP = 1.5
+"""Seconds; what a busy machine may add to the milliseconds that the window really takes."""
+
+
+@pytest.fixture(autouse=True)
+def _safe_layer_removal(monkeypatch):
+    # Removing a layer from a visible viewer can crash in software OpenGL unless its context is
+    # the current one.
+    from napari._vispy.canvas import VispyCanvas
+
+    original = VispyCanvas._clean_and_update_scenegraph
+
+    def with_context(self):
+        self.native.makeCurrent()
+        original(self)
+
+    monkeypatch.setattr(VispyCanvas, "_clean_and_update_scenegraph", with_context)
+
+
+@pytest.fixture
+def open_dock(make_napari_viewer, monkeypatch, small_network, qtbot):
+    """Return a function that opens the dock as a user does; gives viewer and widget."""
+    docks = []
+
+    def make(*images, network: str = small_network, ready: bool = True, **properties):
+        monkeypatch.setattr(dock_module, "DEFAULT_MODEL", network)
+        viewer = make_napari_viewer(show=True)
+        viewer.window._qt_window.resize(1200, 800)
+        for data in images:
+            viewer.add_image(data, **properties)
+        if viewer.dims.ndim == 3:
+            viewer.dims.set_point(0, 0)
+        _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "Segment and track")
+        docks.append(widget)
+        if ready:
+            qtbot.waitUntil(lambda: "is ready" in widget.status_label.text(), timeout=60_000)
+        return viewer, widget
+
+    yield make
+    for widget in docks:
+        widget.shut_down()
+        qtbot.waitUntil(lambda widget=widget: not widget.controller.worker_is_alive, timeout=30_000)
+
+
+@pytest.fixture
+def canvas_point():
+    """Return a function: where a pixel of the image is on the canvas."""
+
+    def place(viewer, yx) -> QPoint:
+        canvas = viewer.window._qt_viewer.canvas
+        camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+        height, width = canvas.size
+        y, x = (np.asarray(yx) - camera.center[-2:]) * camera.zoom + (height / 2, width / 2)
+        return QPoint(round(x), round(y))
+
+    return place
+
+
+@pytest.fixture
+def click(qtbot, canvas_point):
+    """Return a function that clicks a pixel of the image with the mouse."""
+
+    def press(viewer, yx, button=Qt.MouseButton.LeftButton, modifier=None) -> None:
+        native = viewer.window._qt_viewer.canvas.native
+        modifier = modifier or Qt.KeyboardModifier.NoModifier
+        qtbot.wait(20)  # vispy drops moves that come too fast
+        QTest.mouseClick(native, button, modifier, canvas_point(viewer, yx))
+
+    return press
+
+
+@pytest.fixture
+def answer(qtbot):
+    """Return a function that does something and waits for the answer to a click."""
+
+    def wait(widget, action) -> str:
+        texts = []
+        widget.controller.events.status_changed.connect(lambda status: texts.append(status.text))
+        action()
+        qtbot.waitUntil(lambda: any(t.startswith("Object") for t in texts), timeout=60_000)
+        return texts[-1]
+
+    return wait
+
+
+def press_key(viewer, key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
+    QTest.keyClick(viewer.window._qt_viewer.canvas.native, key, modifier)
+
+
+def disc(controller, frame: int, y: int, x: int, radius: int) -> None:
+    """Paint with the brush of the Labels layer."""
+    layer = controller.layers.canvas.layer
+    layer.brush_size = 2 * radius
+    layer.paint((frame, y, x), layer.selected_label)
+
+
+def test_a_click_on_the_canvas_shows_a_mask(
+    open_dock, synthetic, middle_of, click, answer, trained_network
+):
+    viewer, widget = open_dock(synthetic.images, network=trained_network)
+    y, x = middle_of()
+    text = answer(widget, lambda: click(viewer, (y, x)))
+    assert text.startswith("Object 1, frame 0: ")
+    (point,) = widget.controller.layers.points.data
+    np.testing.assert_allclose(point, (0, y, x), atol=0.6)
+    mask = widget.controller.layers.canvas.layer.data[0] == 1
+    truth = synthetic.labels[0] == synthetic.labels[0, int(y), int(x)]
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.5
+
+
+def test_right_click_and_alt_click_are_negative(open_dock, synthetic, click, answer):
+    viewer, widget = open_dock(synthetic.images)
+    features = widget.controller.layers.points.features
+    answer(widget, lambda: click(viewer, (30, 30)))
+    answer(widget, lambda: click(viewer, (60, 30), Qt.MouseButton.RightButton))
+    answer(widget, lambda: click(viewer, (60, 60), modifier=Qt.KeyboardModifier.AltModifier))
+    press_key(viewer, Qt.Key.Key_T)
+    assert "outside" in widget.object_panel.sign_button.text()
+    answer(widget, lambda: click(viewer, (30, 60)))
+    features = widget.controller.layers.points.features
+    assert list(features["positive"]) == [True, False, False, False]
+    assert set(features["object_id"]) == {1}
+
+
+def test_a_box_is_dragged(open_dock, synthetic, canvas_point, answer, qtbot):
+    viewer, widget = open_dock(synthetic.images)
+    widget.object_panel.tool_buttons["boxes"].click()
+    assert widget.object_panel.tool_buttons["boxes"].isChecked()
+    native = viewer.window._qt_viewer.canvas.native
+
+    def drag() -> None:
+        corners = [canvas_point(viewer, yx) for yx in ((20, 20), (40, 45), (60, 70))]
+        QTest.mousePress(native, Qt.MouseButton.LeftButton, pos=corners[0])
+        for corner in corners[1:]:
+            qtbot.wait(20)
+            place = QPointF(corner)
+            move = QMouseEvent(
+                QEvent.Type.MouseMove,
+                place,
+                QPointF(native.mapToGlobal(corner)),
+                Qt.MouseButton.NoButton,
+                Qt.MouseButton.LeftButton,
+                Qt.KeyboardModifier.NoModifier,
+            )
+            QApplication.sendEvent(native, move)
+        qtbot.wait(20)
+        QTest.mouseRelease(native, Qt.MouseButton.LeftButton, pos=corners[-1])
+
+    answer(widget, drag)
+    (prompt,) = widget.controller.layers.prompts
+    np.testing.assert_allclose(prompt.yxyx, (20, 20, 60, 70), atol=1)
+
+
+def test_keys_do_what_the_buttons_say(open_dock, synthetic, click, answer):
+    viewer, widget = open_dock(synthetic.images)
+    answer(widget, lambda: click(viewer, (30, 30)))
+    press_key(viewer, Qt.Key.Key_N)
+    assert widget.object_panel.name_label.text() == "Object 2"
+    answer(widget, lambda: click(viewer, (60, 60)))
+    assert list(widget.controller.layers.points.features["object_id"]) == [1, 2]
+    press_key(viewer, Qt.Key.Key_Comma)
+    assert widget.controller.objects.current == 1
+    press_key(viewer, Qt.Key.Key_Period)
+    assert widget.controller.objects.current == 2
+    shift = Qt.KeyboardModifier.ShiftModifier
+    assert answer(widget, lambda: press_key(viewer, Qt.Key.Key_X, shift)).endswith("cleared")
+    assert widget.controller.objects.ids() == (1, 2)
+    press_key(viewer, Qt.Key.Key_D, shift)
+    assert widget.controller.objects.ids() == (1,)
+
+
+def test_the_window_stays_alive_during_a_run(open_dock, synthetic, qtbot):
+    viewer, widget = open_dock(np.tile(synthetic.images, (5, 1, 1)))
+    controller = widget.controller
+    disc(controller, 0, 50, 50, 8)
+    beats, steps = [time.monotonic()], []
+    heart = QTimer()
+    heart.timeout.connect(lambda: beats.append(time.monotonic()))
+    heart.start(10)
+    controller.events.progressed.connect(lambda progress: steps.append(progress.done))
+    qtbot.waitUntil(lambda: controller.objects.is_known, timeout=10_000)
+    started = time.monotonic()
+    widget.run_panel.both_button.click()
+    assert controller.run_state == "running"
+    assert not widget.run_panel.both_button.isEnabled()
+    qtbot.waitUntil(lambda: len(steps) >= 5, timeout=60_000)
+    viewer.dims.set_point(0, 40)  # the slider is the user's, also now
+    qtbot.waitUntil(lambda: controller.run_state == "idle", timeout=120_000)
+    heart.stop()
+    assert viewer.dims.current_step[0] == 40
+    longest = np.diff(beats).max()
+    assert longest < min(LONGEST_GAP, (time.monotonic() - started) / 2)
+    assert steps == list(range(1, 61))
+    assert widget.run_panel.progress_bar.value() == 60
+    assert controller.layers.masklets.frames(1) == tuple(range(60))
+    assert widget.status_label.text().startswith("Done: 60 frames")
+
+
+def test_loading_a_network_does_not_hold_the_window_up(open_dock, synthetic, qtbot):
+    _, widget = open_dock(synthetic.images, ready=False)
+    beats = [time.monotonic()]
+    heart = QTimer()
+    heart.timeout.connect(lambda: beats.append(time.monotonic()))
+    heart.start(10)
+    qtbot.waitUntil(lambda: "is ready" in widget.status_label.text(), timeout=60_000)
+    heart.stop()
+    assert np.diff(beats).max() < LONGEST_GAP
+    assert "float32" in widget.source_panel.device_label.text()
+
+
+def test_the_cancel_button_keeps_what_is_done(open_dock, synthetic, qtbot):
+    _, widget = open_dock(np.tile(synthetic.images, (20, 1, 1)))
+    controller, panel = widget.controller, widget.run_panel
+    disc(controller, 0, 50, 50, 8)
+    qtbot.waitUntil(lambda: controller.objects.is_known, timeout=10_000)
+    panel.forward_button.click()
+    qtbot.waitUntil(lambda: panel.progress_bar.value() >= 3, timeout=60_000)
+    panel.cancel_button.click()
+    qtbot.waitUntil(lambda: controller.run_state == "idle", timeout=60_000)
+    assert panel.both_button.isEnabled()
+    assert 3 <= len(controller.layers.masklets.frames(1)) < 240
+    assert widget.status_label.text().startswith("Cancelled")
+
+
+def test_the_settings_of_a_run_are_obeyed(open_dock, synthetic, qtbot):
+    _, widget = open_dock(synthetic.images)
+    controller, panel = widget.controller, widget.run_panel
+    disc(controller, 0, 50, 50, 8)
+    qtbot.waitUntil(lambda: controller.objects.is_known, timeout=10_000)
+    assert tuple(panel.range_slider.value()) == (0, 11)
+    panel.range_slider.setValue((0, 3))
+    panel.follow_box.setChecked(False)
+    panel.both_button.click()
+    qtbot.waitUntil(lambda: controller.run_state == "idle", timeout=60_000)
+    assert controller.layers.masklets.frames(1) == (0, 1, 2, 3)
+
+
+def test_an_error_is_shown(open_dock, synthetic, click, qtbot):
+    viewer, widget = open_dock(synthetic.images)
+    click(viewer, (50, 105))
+    assert "outside the image" in widget.status_label.text()
+    assert "color" in widget.status_label.styleSheet()
+    qtbot.waitUntil(lambda: len(widget.controller.layers.points.data) == 0, timeout=10_000)
+
+
+def test_the_dock_waits_for_an_image(open_dock, synthetic):
+    viewer, widget = open_dock()
+    assert not widget.object_panel.isEnabled()
+    assert widget.source_panel.image_box.count() == 0
+    image = viewer.add_image(synthetic.images, name="cells")
+    assert widget.controller.image is image
+    assert widget.object_panel.isEnabled()
+    viewer.add_image(synthetic.images, name="more")
+    assert widget.controller.image is image  # the choice is the user's
+    image.name = "nuclei"
+    box = widget.source_panel.image_box
+    assert {box.itemText(i) for i in range(box.count())} == {"nuclei", "more"}
+    assert box.currentText() == "nuclei"
+    viewer.layers.remove(image)
+    assert widget.controller.image is None
+    assert box.currentIndex() == -1
+    box.setCurrentIndex(0)
+    box.activated.emit(0)
+    assert widget.controller.image is viewer.layers["more"]
+
+
+def test_a_prompt_layer_that_was_removed_comes_back_with_its_button(open_dock, synthetic, qtbot):
+    viewer, widget = open_dock(synthetic.images)
+    controller = widget.controller
+    viewer.layers.remove(controller.layers.points)
+    assert controller.layers.points is None
+    widget.object_panel.tool_buttons["points"].click()
+    assert viewer.layers.selection.active is controller.layers.points
+    assert widget.object_panel.tool_buttons["points"].isChecked()
+
+
+def test_closing_the_dock_ends_the_worker(open_dock, synthetic, qtbot):
+    viewer, widget = open_dock(synthetic.images)
+    assert widget.controller.worker_is_alive
+    viewer.window.remove_dock_widget(widget)  # what the x of the dock does
+    qtbot.waitUntil(lambda: not widget.controller.worker_is_alive, timeout=30_000)
+    assert len(viewer.layers) == 4  # results stay
+    viewer.layers.remove(viewer.layers[0])
+    press_key(viewer, Qt.Key.Key_N)
+    widget.deleteLater()
+
+
+def test_a_floating_dock_goes_on(open_dock, synthetic, qtbot):
+    viewer, widget = open_dock(synthetic.images)
+    frame = next(iter(viewer.window.dock_widgets.values()), None)
+    assert frame is not None
+    dock = widget.parent()
+    dock.setFloating(True)
+    dock.setVisible(False)
+    dock.setVisible(True)
+    dock.setFloating(False)
+    qtbot.wait(20)
+    assert widget.controller.worker_is_alive
+
+
+def test_closing_the_viewer_in_mid_run_ends_the_worker(open_dock, synthetic, qtbot):
+    viewer, widget = open_dock(np.tile(synthetic.images, (20, 1, 1)))
+    controller = widget.controller
+    disc(controller, 0, 50, 50, 8)
+    qtbot.waitUntil(lambda: controller.objects.is_known, timeout=10_000)
+    controller.propagate()
+    qtbot.waitUntil(lambda: widget.run_panel.progress_bar.value() >= 2, timeout=60_000)
+    viewer.close()
+    qtbot.waitUntil(lambda: not controller.worker_is_alive, timeout=30_000)
+
+
+def test_two_viewers_work_side_by_side(open_dock, synthetic, click, answer):
+    first, first_dock = open_dock(synthetic.images)
+    second, second_dock = open_dock(synthetic.images)
+    answer(first_dock, lambda: click(first, (30, 30)))
+    answer(second_dock, lambda: click(second, (60, 60)))
+    for widget, yx in ((first_dock, (30, 30)), (second_dock, (60, 60))):
+        (point,) = widget.controller.layers.points.data
+        np.testing.assert_allclose(point[1:], yx, atol=0.6)
