@@ -122,7 +122,7 @@ class ImagePredictor:
         planner = self._planner(session)
         if planner.is_following and geometry.bbox is None and previous is None:
             record = record_of(prediction.logits[0, 0], view, 1.0, 0.0, prompted=True)
-            better = planner.view_of(box_around(geometry, record)[0], view, ())
+            better = planner.view_of(box_around(geometry, record)[0], None, ())
             if better != view:
                 view = better
                 prediction = self._look(session, geometry, view, None, multimask)

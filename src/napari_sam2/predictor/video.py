@@ -203,7 +203,7 @@ class VideoPredictor:
         if not is_known and geometry.mask is None and planner.is_following:
             # The first look told how large the object is: look again through a view that fits.
             seen = _record(answered)
-            better = planner.view_of(box_around(geometry, seen)[0], view, ())
+            better = planner.view_of(box_around(geometry, seen)[0], None, ())
             if better != view:
                 answered = self._look(session, object_id, frame, geometry, better, prompts)
         state.view = answered.view
