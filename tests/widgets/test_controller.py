@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from napari.layers import Labels, Points, Shapes, Tracks
+from napari.utils.key_bindings import coerce_keybinding
 
 from napari_sam2.widgets.coordinates import show_frame
 from napari_sam2.widgets.status import Status
@@ -229,6 +230,19 @@ def test_erasing_a_mask_clears_the_frame(make_controller, synthetic, answered):
     layer.brush_size = 40
     assert answered(controller, lambda: layer.paint((0, 50, 50), 0)).endswith("cleared")
     assert not controller.objects.is_known
+
+
+def test_an_undone_stroke_is_undone_for_the_network_too(make_controller, synthetic, answered):
+    _, controller = make_controller(synthetic.images)
+    answered(controller, lambda: paint_disc(controller, 0, 50, 50, 6))
+    before = controller.layers.masklets.mask(1, 0)
+    answered(controller, lambda: paint_disc(controller, 0, 60, 50, 6))
+    layer = controller.layers.canvas.layer
+    undo, redo = (layer.keymap[coerce_keybinding(key)] for key in ("Control-Z", "Control-Shift-Z"))
+    answered(controller, lambda: undo(layer))
+    np.testing.assert_array_equal(controller.layers.masklets.mask(1, 0), before)
+    answered(controller, lambda: redo(layer))
+    assert controller.layers.masklets.mask(1, 0)[60, 50]
 
 
 # Runs.

@@ -18,6 +18,7 @@ class Counting:
         self.worker, self.left = worker, steps
         self.done = 0
         self.is_closed = False
+        self.errors: list[Exception] = []
 
     def has_work(self) -> bool:
         return self.left > 0
@@ -26,6 +27,9 @@ class Counting:
         self.left -= 1
         self.worker.post(ModelLoading("step", self.done))
         self.done += 1
+
+    def fail(self, error: Exception) -> None:
+        self.errors.append(error)
 
     def close(self) -> None:
         self.is_closed = True
@@ -97,3 +101,12 @@ def test_close_can_be_called_twice(start):
     worker, _, _ = start()
     assert worker.close()
     assert worker.close()
+
+
+def test_a_command_that_fails_does_not_end_the_thread(start):
+    worker, work, _ = start()
+    seen = []
+    worker.submit(lambda: seen.append(1 // 0))
+    worker.submit(lambda: seen.append(2))
+    wait_for(lambda: seen == [2])
+    assert [type(error) for error in work.errors] == [ZeroDivisionError]

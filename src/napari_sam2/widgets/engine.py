@@ -99,6 +99,10 @@ class Engine:
         elif self._run is not None:
             self._track_frame(self._run)
 
+    def fail(self, error: Exception) -> None:
+        """Say that something went wrong where nobody expected it."""
+        self._post(Failed("run", error))
+
     def close(self) -> None:
         """End the run and let go of network and sessions."""
         self._attempt("run", self._stop)

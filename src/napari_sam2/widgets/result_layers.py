@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +58,9 @@ class LabelCanvas:
         self.detach()
         self.layer = layer
         layer.events.paint.connect(self._painted)
+        # Napari says nothing when a stroke is undone.
+        for key, take_back in (("Control-Z", layer.undo), ("Control-Shift-Z", layer.redo)):
+            layer.bind_key(key, partial(self._after, take_back), overwrite=True)
 
     def detach(self) -> None:
         """Leave the layer as it is."""
@@ -131,6 +135,11 @@ class LabelCanvas:
         if tuple(data.shape) == self.masklets.shape:
             return data[frame]
         return data if tuple(data.shape) == self.masklets.shape[1:] else None
+
+    def _after(self, take_back: Callable[[], None], _layer: Labels) -> None:
+        """Undo or redo a stroke, and look at the pixels."""
+        take_back()
+        self._on_paint()
 
     def _painted(self) -> None:
         # Napari says so before it writes some kinds of edits; look at the pixels later.

@@ -10,7 +10,7 @@ from typing import Protocol
 from napari_sam2.widgets.messages import Message
 
 Command = Callable[[], None]
-"""Something to do on the worker's thread; it reports its own failures."""
+"""Something to do on the worker's thread."""
 
 
 class Workload(Protocol):
@@ -21,6 +21,9 @@ class Workload(Protocol):
 
     def advance(self) -> None:
         """Do one small piece of the work: at most one frame."""
+
+    def fail(self, error: Exception) -> None:
+        """Take note of what a command or a step raised; the thread goes on."""
 
     def close(self) -> None:
         """Let go of everything; the thread ends after it."""
@@ -110,5 +113,8 @@ class Worker:
                 if self._closing:
                     break
                 command = self._commands.popleft() if self._commands else workload.advance
-            command()
+            try:
+                command()
+            except Exception as error:
+                workload.fail(error)
         workload.close()

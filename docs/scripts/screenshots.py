@@ -1,0 +1,145 @@
+"""Take the pictures of the manual: a real viewer, the real network, the synthetic movie.
+
+Run it in a display, for example
+``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/scripts/screenshots.py``;
+the pictures go to ``docs/images`` or to the folder that is given.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[1] / "images"
+PATIENCE = 300.0
+"""Seconds after which a picture is given up."""
+
+
+class Session:
+    """One viewer with the dock, operated as a user would."""
+
+    def __init__(self, folder: Path, theme: str = "dark") -> None:
+        import napari
+        from napari._vispy.canvas import VispyCanvas
+
+        _keep_context(VispyCanvas)
+        self.folder = folder
+        self.viewer = napari.Viewer()
+        self.viewer.theme = theme
+        self.viewer.window.resize(1280, 800)
+
+    def open_dock(self) -> None:
+        """Open the sample movie and the dock, and wait for the network."""
+        self.viewer.open_sample("napari-sam2", "dividing_cells")
+        self.viewer.dims.set_point(0, 0)
+        self.wait(0.2)
+        _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-sam2", "Segment and track")
+        self.controller = self.dock.controller
+        self.until(lambda: "is ready" in self.dock.status_label.text())
+        self.wait(0.5)
+
+    def wait(self, seconds: float) -> None:
+        """Let the window live for a while."""
+        from qtpy.QtWidgets import QApplication
+
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            QApplication.processEvents()
+            time.sleep(0.005)
+
+    def until(self, is_so: Callable[[], bool]) -> None:
+        """Let the window live until something is so."""
+        end = time.monotonic() + PATIENCE
+        while not is_so():
+            if time.monotonic() > end:
+                raise TimeoutError(self.dock.status_label.text())
+            self.wait(0.02)
+
+    def click(self, y: float, x: float, is_positive: bool = True) -> None:
+        """Click a pixel of the image and wait for the answer."""
+        from qtpy.QtCore import QPoint, Qt
+        from qtpy.QtTest import QTest
+
+        canvas = self.viewer.window._qt_viewer.canvas
+        camera = self.viewer.scene.camera
+        height, width = canvas.size
+        row = (y - camera.center[-2]) * camera.zoom + height / 2
+        column = (x - camera.center[-1]) * camera.zoom + width / 2
+        button = Qt.MouseButton.LeftButton if is_positive else Qt.MouseButton.RightButton
+        self.dock.status_label.clear()
+        place = QPoint(round(column), round(row))
+        QTest.mouseClick(canvas.native, button, Qt.KeyboardModifier.NoModifier, place)
+        self.until(lambda: self.dock.status_label.text().startswith("Object"))
+
+    def shoot(self, name: str) -> None:
+        """Save what the window shows, in 256 colours: pictures stay small."""
+        from PIL import Image
+
+        self.wait(0.4)
+        pixels = self.viewer.screenshot(canvas_only=False, flash=False)
+        picture = Image.fromarray(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        picture.save(self.folder / f"{name}.png", optimize=True)
+
+    def close(self) -> None:
+        """End everything."""
+        self.dock.shut_down()
+        self.viewer.close()
+
+
+def _keep_context(canvas: type) -> None:
+    """Make the canvas current before layers go: software OpenGL crashes otherwise."""
+    original = canvas._clean_and_update_scenegraph
+
+    def clean(self: object) -> None:
+        self.native.makeCurrent()
+        original(self)
+
+    canvas._clean_and_update_scenegraph = clean
+
+
+def middles(labels: object, count: int) -> list[tuple[float, float]]:
+    """Return the innermost pixel of the largest objects of a frame, (y, x)."""
+    import numpy as np
+    from scipy.ndimage import distance_transform_edt
+
+    ids, areas = np.unique(labels, return_counts=True)
+    largest = [ids[i] for i in np.argsort(-areas) if ids[i] > 0][:count]
+    found = []
+    for number in largest:
+        inside = distance_transform_edt(labels == number)
+        y, x = np.unravel_index(inside.argmax(), inside.shape)
+        found.append((float(y), float(x)))
+    return found
+
+
+def main(folder: Path) -> None:
+    """Take every picture."""
+    from napari_sam2.training.synthetic import dividing_cells
+
+    folder.mkdir(parents=True, exist_ok=True)
+    truth = dividing_cells(frames=40, shape=(256, 256), seed=0).labels
+    session = Session(folder)
+    session.open_dock()
+    session.shoot("widget-open")
+    for number, (y, x) in enumerate(middles(truth[0], 8)):
+        if number:
+            session.controller.new_object()
+        session.click(y, x)
+        if number == 0:
+            session.shoot("widget-click")
+    session.shoot("widget-objects")
+    session.dock.run_panel.both_button.click()
+    session.until(lambda: session.dock.run_panel.progress_bar.value() >= 20)
+    session.shoot("widget-run")
+    session.until(lambda: session.controller.run_state == "idle")
+    session.shoot("widget-tracks")
+    session.close()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("NAPARI_CONFIG", str(Path(tempfile.mkdtemp()) / "settings.yaml"))
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
