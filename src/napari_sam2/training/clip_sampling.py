@@ -130,7 +130,8 @@ def _choose_objects(
 ) -> IntArray:
     """Rows: the first object, then mostly its nearest neighbours, the hardest to tell from it."""
     middles = (table.boxes[:, :2] + table.boxes[:, 2:]) / 2
-    inside = (np.abs(middles - window.centre) < augment.SIDE / window.scale / 2).all(1)
+    near = np.abs(middles - window.centre) < augment.SIDE / window.scale / 2
+    inside = np.all(near, axis=1)
     inside[focus] = False
     others = np.flatnonzero(inside)
     away = middles[others] - middles[focus]

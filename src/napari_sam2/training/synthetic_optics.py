@@ -192,7 +192,8 @@ class Painter:
         labels: NDArray[np.uint16],
     ) -> None:
         # gap is 0 on the border between cells and grows by about 1 over a radius.
-        width = np.float32((1.0 + self._optics.edge) / max(np.mean([b.radius for b in bodies]), 4))
+        radius = float(np.mean([b.radius for b in bodies]))
+        width = np.float32((1.0 + self._optics.edge) / max(radius, 4.0))
         inside = labels > 0
         ridge = np.exp(-((gap / width) ** 2), where=inside, out=np.zeros_like(signal))
         patchy = 1 + 0.35 * np.resize(self._texture, signal.shape)
