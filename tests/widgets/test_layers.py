@@ -109,3 +109,11 @@ def test_tracks_are_made_updated_and_hidden():
     assert {child: list(parents) for child, parents in layer.graph.items()} == {2: [1]}
     lines.show(Tracks(np.empty((0, 4))), image)
     assert not layer.visible
+
+
+def test_tracks_have_the_colours_of_their_labels(canvas):
+    image = Image(np.zeros(SHAPE))
+    table = np.array([[4, 0, 5, 5], [4, 1, 6, 6], [9, 1, 7, 7], [9, 2, 8, 8]], float)
+    layer = TrackLines().show(Tracks(table), image, canvas.layer)
+    expected = [canvas.layer.get_color(number) for number in (4, 4, 9, 9)]
+    np.testing.assert_allclose(layer.track_colors, expected)

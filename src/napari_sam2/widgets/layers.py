@@ -129,7 +129,7 @@ class SegmentationLayers:
 
     def show_tracks(self, tracks: Tracks) -> None:
         """Show the paths of the objects, below the layers that are drawn on."""
-        new = self._lines.show(tracks, self.image)
+        new = self._lines.show(tracks, self.image, self.canvas.layer)
         if new is None:
             return
         active = self._viewer.layers.selection.active

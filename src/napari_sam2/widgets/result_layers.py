@@ -152,9 +152,12 @@ class TrackLines:
     def __init__(self) -> None:
         self.layer: TracksLayer | None = None
 
-    def show(self, tracks: Tracks, image: Image) -> TracksLayer | None:
+    def show(
+        self, tracks: Tracks, image: Image, labels: Labels | None = None
+    ) -> TracksLayer | None:
         """Update the layer; return a new one to be added when there was none.
 
+        Paths have the colours of `labels`, so an object is known by one colour.
         An empty table shows nothing: napari cannot hold a Tracks layer without tracks.
         """
         if image.ndim == 2 or len(tracks.table) == 0:
@@ -167,6 +170,8 @@ class TrackLines:
                 graph=tracks.graph,
                 name=f"{image.name} tracks",
                 tail_length=10,
+                color_by="track_id",
+                colormaps_dict=None if labels is None else {"track_id": labels.colormap},
                 **placement(image),
             )
             return self.layer
