@@ -7,9 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam2.model.config import HieraConfig
-from napari_sam2.model.layers import MLP
+from napari_sam2.model.layers import MLP, by_pieces
 
 _NORM_EPS = 1e-6
+
+_PIECE = 2**20
+"""Hidden values of the MLP that are computed at a time on a CPU, to stay in its cache."""
 
 
 class PatchEmbedding(nn.Module):
@@ -87,17 +90,28 @@ class HieraBlock(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=_NORM_EPS)
         self.attn = WindowAttention(dim, dim_out, num_heads, pool)
         self.norm2 = nn.LayerNorm(dim_out, eps=_NORM_EPS)
-        self.mlp = MLP(dim_out, 4 * dim_out, dim_out, num_layers=2, activation=F.gelu)
+        self.hidden = 4 * dim_out
+        self.mlp = MLP(dim_out, self.hidden, dim_out, num_layers=2, activation=F.gelu)
         self.proj = nn.Linear(dim, dim_out) if dim != dim_out else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform (B, H, W, C) into (B, H', W', C')."""
+        rows = max(1, _PIECE // (x.shape[0] * x.shape[2] * self.hidden))
+        if self.window == 0:
+            return by_pieces(self._transform, self._mix(x), rows)
+        # Windows know nothing of each other, so rows of windows go through the block one by one.
+        rows = self.window * max(1, rows // self.window)
+        return by_pieces(lambda strip: self._transform(self._mix(strip)), x, rows)
+
+    def _mix(self, x: Tensor) -> Tensor:
         normed = self.norm1(x)
         shortcut = x
         if self.proj is not None:
             shortcut = self.proj(normed)
             shortcut = pool_2x2(shortcut) if self.pool else shortcut
-        x = shortcut + self._attend(normed, shortcut.shape[1], shortcut.shape[2])
+        return shortcut + self._attend(normed, shortcut.shape[1], shortcut.shape[2])
+
+    def _transform(self, x: Tensor) -> Tensor:
         result: Tensor = x + self.mlp(self.norm2(x))
         return result
 

@@ -8,11 +8,16 @@ from torch import Tensor, nn
 
 from napari_sam2.model.attention import Attention
 from napari_sam2.model.config import SAM2Config
+from napari_sam2.model.layers import by_pieces
 from napari_sam2.model.outputs import MemoryTokens
 from napari_sam2.model.position import rotary_table, rotate, sine_map
+from napari_sam2.model.row_attention import attend_rows, is_worthwhile
 
 _POSITION_WEIGHT = 0.1
 """Weight of the frame's own position encoding at the input, as in the reference."""
+
+_PIECE = 512
+"""Cells that pass the feed-forward layers at a time on a CPU."""
 
 
 class RotarySelfAttention(Attention):
@@ -37,10 +42,18 @@ class RotaryCrossAttention(Attention):
     def __init__(self, dim: int, memory_dim: int) -> None:
         super().__init__(dim, num_heads=1, key_dim=memory_dim)
 
-    def attend(self, cells: Tensor, memory: MemoryTokens, table: Tensor) -> Tensor:
+    def attend(
+        self, cells: Tensor, memory: MemoryTokens, table: Tensor, grid: tuple[int, int]
+    ) -> Tensor:
         """Attend from (b, h * w, C) to B memories; the result is (B, h * w, C)."""
         rows = memory.tokens.shape[0]
-        query = rotate(self.q_proj(cells), table).expand(rows, -1, -1)[:, None]  # (B, 1, N, C)
+        query = rotate(self.q_proj(cells), table)  # (b, N, C)
+        if is_worthwhile(query, memory):
+            averaged = attend_rows(query, memory, self.k_proj, table, grid)  # (B, N, Cm)
+            if averaged.isfinite().all():
+                folded: Tensor = self.out_proj(self.v_proj(averaged))
+                return folded
+        query = query.expand(rows, -1, -1)[:, None]  # (B, 1, N, C)
         key = self.k_proj(memory.tokens + memory.positions)  # (B, N', C)
         spatial = rotate(key[:, : memory.num_spatial], table)
         key = torch.cat([spatial, key[:, memory.num_spatial :]], dim=1)[:, None]
@@ -70,10 +83,15 @@ class MemoryAttentionLayer(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
 
-    def forward(self, cells: Tensor, memory: MemoryTokens, table: Tensor) -> Tensor:
+    def forward(
+        self, cells: Tensor, memory: MemoryTokens, table: Tensor, grid: tuple[int, int]
+    ) -> Tensor:
         """Transform (b, h * w, C) into (B, h * w, C)."""
         cells = cells + self.self_attn.attend(self.norm1(cells), table)
-        cells = cells + self.cross_attn_image.attend(self.norm2(cells), memory, table)
+        cells = cells + self.cross_attn_image.attend(self.norm2(cells), memory, table, grid)
+        return by_pieces(self._transform, cells, max(1, _PIECE // cells.shape[0]))
+
+    def _transform(self, cells: Tensor) -> Tensor:
         result: Tensor = cells + self.linear2(F.relu(self.linear1(self.norm3(cells))))
         return result
 
@@ -120,5 +138,5 @@ class MemoryAttention(nn.Module):
         x = (embedding + _POSITION_WEIGHT * positions).flatten(2).transpose(1, 2)  # (b, N, C)
         table = rotary_table(height, width, channels, embedding.device)
         for layer in self.layers:
-            x = layer(x, memory, table)
+            x = layer(x, memory, table, (height, width))
         return self.norm(x).transpose(1, 2).unflatten(2, (height, width))  # (B, C, h, w)
