@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from napari_sam2.predictor.postprocess import (
     LOST_LOGIT,
     fill_holes,
+    keep_pieces,
     remove_specks,
     resolve_overlaps,
     stability_score,
@@ -132,3 +134,27 @@ def test_stability():
     torch.testing.assert_close(stability_score(batch), torch.tensor([[1 / 3], [1.0]]))
     with pytest.raises(ValueError, match="-2"):
         stability_score(soft, offset=-2)
+
+
+def test_the_piece_that_was_clicked_is_kept() -> None:
+    logits = torch.full((12, 12), -3.0)
+    logits[1:4, 1:4] = 2.0
+    logits[6:11, 6:11] = 2.0
+    kept = keep_pieces(logits, np.array([[2, 2]]))
+    assert (kept > 0).sum() == 9
+    assert kept[2, 2] == 2.0
+    assert kept[8, 8] == -10.0
+    assert torch.equal(kept[logits < 0], logits[logits < 0])
+
+
+@pytest.mark.parametrize("cells", [np.zeros((0, 2), np.int64), np.array([[5, 0]])])
+def test_without_a_click_inside_the_largest_piece_is_kept(cells) -> None:
+    logits = torch.full((12, 12), -3.0)
+    logits[1:4, 1:4] = 2.0
+    logits[6:11, 6:11] = 2.0
+    assert (keep_pieces(logits, cells) > 0).sum() == 25
+
+
+def test_one_piece_is_left_alone() -> None:
+    logits = torch.randn(8, 8).abs() + 0.1
+    assert keep_pieces(logits, np.array([[100, -3]])) is logits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,7 +10,9 @@ from torch import Tensor
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.outputs import ImageFeatures, MaskPrediction
+from napari_sam2.model.prompt_encoder import POSITIVE
 from napari_sam2.model.sam2 import SAM2
+from napari_sam2.predictor.postprocess import keep_pieces
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.transforms import View
@@ -35,6 +37,8 @@ class Question:
         Mask logits of the answer that the prompts refine.
     multimask : bool or None
         Ask for three candidates; None asks where the prompt is ambiguous.
+    clicked_pieces : bool
+        Keep only the pieces of a mask that positive clicks lie in.
     """
 
     geometry: Geometry
@@ -42,6 +46,7 @@ class Question:
     conditioned: Tensor | None = None
     previous: Tensor | None = None
     multimask: bool | None = None
+    clicked_pieces: bool = False
 
 
 @torch.inference_mode()
@@ -77,7 +82,20 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
         multimask = question.multimask
         if multimask is None:
             multimask = geometry.is_ambiguous
-        return model.decode_masks(conditioned, features, prompts, multimask)
+        prediction = model.decode_masks(conditioned, features, prompts, multimask)
+    return _clicked_pieces(prediction, geometry, view) if question.clicked_pieces else prediction
+
+
+def _clicked_pieces(prediction: MaskPrediction, geometry: Geometry, view: View) -> MaskPrediction:
+    """Drop the pieces of every candidate that no positive click lies in."""
+    inside = geometry.points[geometry.labels == POSITIVE]
+    height, width = prediction.logits.shape[-2:]
+    scale = np.array([height / view.input_size[0], width / view.input_size[1]])
+    yx = view.to_input_xy(inside).numpy()[:, ::-1]
+    cells = np.floor((yx + 0.5) * scale).astype(np.int64)
+    kept = torch.stack([keep_pieces(logits, cells) for logits in prediction.candidates[0]])
+    best = prediction.best
+    return replace(prediction, logits=kept[best][None], candidates=kept[None])
 
 
 def record_of(logits: Tensor, view: View, iou: float, score: float, prompted: bool) -> MaskRecord:

@@ -138,7 +138,13 @@ class ImagePredictor:
         multimask: bool,
     ) -> MaskPrediction:
         features = self._encoder.features(session, 0, view)
-        question = Question(geometry, features, previous=previous, multimask=multimask)
+        question = Question(
+            geometry,
+            features,
+            previous=previous,
+            multimask=multimask,
+            clicked_pieces=self.options.keeps_clicked_pieces(self.model.config),
+        )
         return answer(self.model, self.runtime, question, view)
 
     def _first_view(self, session: VideoSession, geometry: Geometry, keep: bool) -> View:

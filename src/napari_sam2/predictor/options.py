@@ -6,9 +6,12 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from napari_sam2.model.config import SAM2Config
+
 Direction = Literal["forward", "backward", "both"]
 ViewMode = Literal["auto", "whole", "follow"]
 Overlap = Literal["best", "keep"]
+Pieces = Literal["auto", "all", "clicked"]
 
 
 def _about(title: str, text: str, **bounds: float) -> dict[str, Any]:
@@ -63,7 +66,7 @@ class PredictorOptions:
         ),
     )
     view_extent: float = field(
-        default=4.0,
+        default=5.0,
         metadata=_about(
             "View size",
             "Side of a following view, in diameters of the object.",
@@ -78,6 +81,14 @@ class PredictorOptions:
             "Free border that an object keeps in its view, as a part of the view's side.",
             ge=0.0,
             le=0.4,
+        ),
+    )
+    pieces: Pieces = field(
+        default="auto",
+        metadata=_about(
+            "Pieces",
+            "Clicked keeps only the pieces of a mask that a click lies in, or the largest; all "
+            "keeps every piece. Auto is clicked where views follow objects.",
         ),
     )
     overlap: Overlap = field(
@@ -115,6 +126,14 @@ class PredictorOptions:
 
     def __post_init__(self) -> None:
         _check(self)
+
+    def follows(self, config: SAM2Config) -> bool:
+        """Whether views follow objects with this network."""
+        return self.view == "follow" or (self.view == "auto" and config.follows_by_default)
+
+    def keeps_clicked_pieces(self, config: SAM2Config) -> bool:
+        """Whether pieces of a mask without a click are dropped with this network."""
+        return self.pieces == "clicked" or (self.pieces == "auto" and self.follows(config))
 
 
 def _check(options: PropagateOptions | PredictorOptions) -> None:

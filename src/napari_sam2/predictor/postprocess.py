@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-__all__ = ["fill_holes", "remove_specks", "resolve_overlaps", "stability_score"]
+__all__ = ["fill_holes", "keep_pieces", "remove_specks", "resolve_overlaps", "stability_score"]
 
 HOLE_LOGIT = 0.1
 """Logit of a filled pixel: inside, and no more certain than it has to be."""
@@ -65,6 +65,34 @@ def remove_specks(logits: Tensor, max_area: int) -> Tensor:
         return logits
     small = _small_patches((logits > 0).detach().cpu().numpy(), max_area, keep_largest=True)
     return _replace(logits, small, -HOLE_LOGIT)
+
+
+def keep_pieces(logits: Tensor, cells: NDArray[np.int64]) -> Tensor:
+    """Keep the pieces of a mask that clicks lie in; a cell is one piece, its likes are others.
+
+    Parameters
+    ----------
+    logits : Tensor, (h, w)
+        Positive is inside.
+    cells : ndarray, (P, 2) int
+        (row, column) of the positive clicks. Where there is none, or none lies inside, the
+        largest piece is kept.
+
+    Returns
+    -------
+    Tensor, (h, w)
+        Logits of at most `LOST_LOGIT` on the other pieces; the same tensor where there is none.
+    """
+    labels, count = ndimage.label((logits > 0).detach().cpu().numpy(), np.ones((3, 3), bool))
+    if count < 2:
+        return logits
+    height, width = labels.shape
+    clicked = labels[cells[:, 0].clip(0, height - 1), cells[:, 1].clip(0, width - 1)]
+    kept = np.unique(clicked[clicked > 0])
+    if not len(kept):
+        kept = np.array([np.bincount(labels.ravel())[1:].argmax() + 1])
+    others = torch.from_numpy((labels > 0) & ~np.isin(labels, kept)).to(logits.device)
+    return torch.where(others, logits.clamp(max=LOST_LOGIT), logits)
 
 
 def resolve_overlaps(crops: Sequence[PlacedLogits]) -> list[PlacedLogits]:

@@ -225,6 +225,7 @@ class VideoPredictor:
             features,
             conditioned=self._conditioned(session, object_id, frame, view, features),
             previous=self._previous(session, object_id, frame, view, prompts),
+            clicked_pieces=self.options.keeps_clicked_pieces(self.model.config),
         )
         return PromptedFrame(prompts, view, answer(self.model, self.runtime, question, view))
 

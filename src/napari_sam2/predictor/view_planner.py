@@ -51,11 +51,8 @@ class ViewPlanner:
         cls, options: PredictorOptions, config: SAM2Config, frame_shape: tuple[int, int]
     ) -> ViewPlanner:
         """Make the rules that the options ask for with a network."""
-        is_following = options.view == "follow" or (
-            options.view == "auto" and config.follows_by_default
-        )
         extent, margin = options.view_extent, options.view_margin
-        return cls(frame_shape, config.input_size, extent, margin, is_following)
+        return cls(frame_shape, config.input_size, extent, margin, options.follows(config))
 
     @property
     def whole(self) -> View:
