@@ -131,7 +131,6 @@ def main(folder: Path) -> None:
         session.click(y, x)
         if number == 0:
             session.shoot("widget-click")
-    session.shoot("widget-objects")
     session.dock.run_panel.both_button.click()
     session.until(lambda: session.dock.run_panel.progress_bar.value() >= 20)
     session.shoot("widget-run")
