@@ -1,0 +1,40 @@
+"""All benchmarks, one table each: ``make bench``, or ``python -m tests.benchmarks NAMES``."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from tests.benchmarks.report import circumstances
+
+
+def main() -> None:
+    """Run the benchmarks that the command line names, all by default."""
+    names = ("bundled", "resident", "reference")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(names)}; all by default")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each side; the best counts")
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 4, 16])
+    options = parser.parse_args()
+    chosen = options.names or names
+    if unknown := set(chosen) - set(names):
+        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}: choose of {names}")
+    console = Console(width=100)
+    console.print(circumstances())
+    if "bundled" in chosen:
+        from tests.benchmarks import bench_bundled
+
+        console.print(bench_bundled.run(options.rounds))
+    if "resident" in chosen:
+        from tests.benchmarks import bench_resident
+
+        console.print(*bench_resident.run())
+    if "reference" in chosen:
+        from tests.benchmarks import bench_reference
+
+        console.print(bench_reference.run(options.rounds, tuple(options.objects)))
+    console.print(circumstances())
+
+
+if __name__ == "__main__":
+    main()
