@@ -46,6 +46,9 @@ demo: setup
 	@if [ -n "$$DISPLAY" ]; then .ci/system-packages || true; fi
 	$(BIN)/napari-sam2 demo $(if $(MOVIE),"$(MOVIE)") --out "$(OUT)" --overwrite
 
+# One thread: the networks of the tests are small, and threads that share a busy core wait for
+# each other sixty times longer than they compute.
+test: export OMP_NUM_THREADS ?= 1
 test: setup system
 	xvfb-run -a -s "-screen 0 1920x1080x24" $(BIN)/python -m pytest $(PYTEST_ARGS)
 
