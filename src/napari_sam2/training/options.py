@@ -33,14 +33,14 @@ class TrainOptions:
     warmup: float = _option(0.004, "Warm-up", "Share of the run with a rising rate", 0, 0.5)
     weight_decay: float = _option(0.05, "Weight decay", "Of matrices, not of biases", 0, 1)
     gradient_norm: float = _option(1.0, "Gradient norm", "Clipped at this", 1e-6, 1e6)
-    ema_decay: float = _option(0.999, "EMA decay", "Of the averaged weights", 0, 1)
+    ema_decay: float = _option(0.996, "EMA decay", "Of the averaged weights", 0, 1)
     still_share: float = _option(0.45, "Stills", "Share of the run on stills only", 0, 1)
-    pair_share: float = _option(0.30, "Pairs", "Share of the run on two-frame clips", 0, 1)
-    still_mix: float = _option(0.3, "Stills kept", "Share of stills in clip phases", 0, 1)
+    pair_share: float = _option(0.15, "Pairs", "Share of the run on two-frame clips", 0, 1)
+    still_mix: float = _option(0.5, "Stills kept", "Share of stills in clip phases", 0, 1)
     blob_steps: int = _option(
         150, "Ellipses first", "Steps on ellipses in place of true masks at the start", 0, 1e6
     )
-    still_batch: int = _option(8, "Stills a step", "Images in one step", 1, 4096)
+    still_batch: int = _option(6, "Stills a step", "Images in one step", 1, 4096)
     still_objects: int = _option(3, "Objects a still", "Objects in one image", 1, 256)
     clip_frames: int = _option(16, "Frames a step", "Frames in one step of clips", 2, 4096)
     clip_objects: int = _option(3, "Objects a clip", "Objects in one clip", 1, 256)
