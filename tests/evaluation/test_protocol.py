@@ -82,6 +82,8 @@ def test_object_that_has_gone_scores_by_empty_frames(moving_disks):
     assert copied.per_frame == {5: 0.0, 6: 0.0, 7: 0.0}
     assert linked.iou == 1.0
     assert copied.lost is None
+    table = markdown(summarise({"disks": [copied, linked]}))
+    assert "| up to 10 frames after it has gone: left empty | disks (n = 1) |" in table
 
 
 def test_methods_take_part_only_in_their_protocols(moving_disks):

@@ -239,7 +239,7 @@ def pick_departures(
         starts = [frame for frame in starts if movie.mask(object_id, frame).any()]
         scored = tuple(frame for frame in movie.annotated if end < frame <= last)
         if starts and scored:
-            name = f"up to {after} frames after it has gone"
+            name = f"up to {after} frames after it has gone: left empty"
             tasks.append(MaskletTask(movie, starts[0], last, (object_id,), scored, name))
     chosen = np.random.default_rng(seed).permutation(len(tasks))[:count]
     return [tasks[index] for index in sorted(chosen)]

@@ -161,8 +161,10 @@ def _table(protocol: str, cells: list[Summary]) -> str:
     found = {(cell.method, cell.dataset): cell for cell in cells}
     has_lost = any(cell.lost is not None for cell in cells)
     heads = [f"{name} (n = {count})" for name, count in counts.items()]
+    # A protocol that does not say what it measures measures IoU.
+    measure = "" if ":" in protocol else ": IoU (lost)" if has_lost else ": IoU"
     lines = [
-        "| " + " | ".join([protocol + (": IoU (lost)" if has_lost else ": IoU"), *heads]) + " |",
+        "| " + " | ".join([protocol + measure, *heads]) + " |",
         "| --- " * (1 + len(heads)) + "|",
     ]
     for method in dict.fromkeys(cell.method for cell in cells):
