@@ -286,12 +286,15 @@ class TestInterrupts:
         assert session.masklets.frames(2) == (0, 1, 2, 3, 4, 5)
         assert self.finish(any_view, movie, session) == [6, 7, 8, 9]
 
-    def test_control_c(self, any_view, movie):
+    def test_control_c(self, any_view, movie, request):
         """The signal arrives while the network is at work on some frame before the fifth."""
 
         def press():
             signal.raise_signal(signal.SIGINT)
 
+        # A shell starts background jobs with the signal ignored; so may a test runner.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
         session = self.begin(Unlucky(movie, 5, None))
         session.frames.accident = press
         with pytest.raises(KeyboardInterrupt):
