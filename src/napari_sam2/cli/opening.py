@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -46,6 +47,10 @@ def load_predictor(
 ) -> tuple[VideoPredictor, dict[str, Any]]:
     """Return the engine, and what to note about its network."""
     from napari_sam2.predictor.options import PredictorOptions
+
+    # Before PyTorch is loaded: threads that wait actively take a busy machine's cores from the
+    # very threads that they wait for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from napari_sam2.predictor.runtime import Runtime, keep_heap
     from napari_sam2.predictor.video import VideoPredictor
 
