@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam2.model.config import SAM2Config
-from napari_sam2.model.layers import LayerNorm2d
+from napari_sam2.model.layers import LayerNorm2d, by_pieces
 
 _FUSER_DEPTH = 2
 _LAYER_SCALE = 1e-6
+_PIECE = 512
+"""Cells that pass the pointwise layers at a time on a CPU."""
 
 
 class MaskDownsampler(nn.Module):
@@ -50,8 +52,11 @@ class ConvNextBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Transform (B, C, h, w)."""
         y = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)  # (B, h, w, C)
-        y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
+        y = by_pieces(self._mix, y, max(1, _PIECE // (x.shape[0] * x.shape[3])))
         return x + y.permute(0, 3, 1, 2)  # (B, C, h, w)
+
+    def _mix(self, y: Tensor) -> Tensor:
+        return self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
 
 
 class Fuser(nn.Module):
