@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from napari_sam2.model.outputs import MemoryTokens
 
 _BLOCK = 1024
-"""Queries at a time: their scores to one row of keys fill about a cache of 2 MiB."""
+"""Queries at a time and thread: their scores to one row of keys fill a cache of 2 MiB."""
 
 _WORTHWHILE = 2**22
 """Scores below which preparing the rows costs more than it saves."""
@@ -88,6 +88,7 @@ def attend_rows(
         times the largest of the first row of keys: scores are only kept in range by that row.
     """
     scaled = query * (_LOG2_E / math.sqrt(query.shape[-1]))
+    block = _BLOCK * torch.get_num_threads()
     averaged = []
     for index in range(memory.tokens.shape[0]):
         one = MemoryTokens(memory.tokens[index], memory.positions[index], memory.num_spatial)
@@ -95,7 +96,7 @@ def attend_rows(
         pointers = one.tokens[one.num_spatial :]  # (P, Cm)
         pointer_keys = key(pointers + one.positions[one.num_spatial :])  # (P, C)
         own = scaled[index if scaled.shape[0] > 1 else 0]
-        blocks = [_average(q, rows, pointer_keys, pointers) for q in own.split(_BLOCK)]
+        blocks = [_average(q, rows, pointer_keys, pointers) for q in own.split(block)]
         averaged.append(torch.cat(blocks))
     return torch.stack(averaged)
 
