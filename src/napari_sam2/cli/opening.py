@@ -57,9 +57,22 @@ def load_predictor(
     runtime = Runtime.auto(device, dtype)
     keep_heap()
     network = _load_network(model)
+    _leave_a_core(network)
     say(f"network {network.config.name} on {runtime.describe()}")
     predictor = VideoPredictor(network, runtime, PredictorOptions(view=view))
     return predictor, {"model": _describe(model, network)}
+
+
+def _leave_a_core(network: SAM2) -> None:
+    """Run a small network on one thread fewer than there are cores, unless told otherwise.
+
+    Its steps are so short that two threads are no faster than one, and on a busy machine they
+    wait for each other many times longer than they compute.
+    """
+    import torch
+
+    if network.config.follows_by_default and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
 
 
 def _load_network(name: str) -> SAM2:
