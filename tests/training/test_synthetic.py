@@ -11,9 +11,9 @@ import pytest
 from scipy import ndimage
 
 from napari_sam2.training.synthetic import SyntheticMovie, dividing_cells, random_movie
-from napari_sam2.training.synthetic_optics import KINDS, Kind, Optics, Painter
-from napari_sam2.training.synthetic_population import Habit, Population
-from napari_sam2.training.synthetic_shapes import Body, patch_of
+from napari_sam2.training.synthetic.optics import KINDS, Kind, Optics, Painter
+from napari_sam2.training.synthetic.population import Habit, Population
+from napari_sam2.training.synthetic.shapes import Body, patch_of
 
 
 def _first_and_last(movie: SyntheticMovie) -> dict[int, tuple[int, int]]:

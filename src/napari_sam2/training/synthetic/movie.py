@@ -1,8 +1,8 @@
 """Synthetic microscopy movies with exact masks and lineage.
 
 Cells are star-shaped bodies (or capsules, or the cells of a tissue) that move, push one another,
-divide, die, leave the field and leave the focal plane (`synthetic_population`), drawn through
-simple optics and a noisy camera (`synthetic_optics`).  The same seed gives the same movie.
+divide, die, leave the field and leave the focal plane (`population`), drawn through
+simple optics and a noisy camera (`optics`).  The same seed gives the same movie.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.training.synthetic_optics import KINDS, Kind, Optics, Painter
-from napari_sam2.training.synthetic_population import MITOSIS, Habit, Population
-from napari_sam2.training.synthetic_shapes import Body
+from napari_sam2.training.synthetic.optics import KINDS, Kind, Optics, Painter
+from napari_sam2.training.synthetic.population import MITOSIS, Habit, Population
+from napari_sam2.training.synthetic.shapes import Body
 
 #: Changes whenever the same seed would give another movie: caches are keyed by it.
 GENERATOR_VERSION = 3

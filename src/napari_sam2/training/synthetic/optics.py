@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam2.training.synthetic_shapes import Body, FloatArray, Patch, patch_of
+from napari_sam2.training.synthetic.shapes import Body, FloatArray, Patch, patch_of
 
 Kind = Literal["nuclei", "whole", "rods", "phase", "tissue"]
 KINDS: tuple[Kind, ...] = ("nuclei", "whole", "rods", "phase", "tissue")

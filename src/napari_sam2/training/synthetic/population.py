@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_sam2.training.synthetic_shapes import Body
+from napari_sam2.training.synthetic.shapes import Body
 
 #: Frames over which a mother condenses before, and daughters relax after, a division.
 MITOSIS = 3
