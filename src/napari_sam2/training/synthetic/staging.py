@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam2.training.synthetic.optics import smooth_noise
-from napari_sam2.training.synthetic.population import MITOSIS, Habit, Population
+from napari_sam2.training.synthetic.population import Habit, Population
 from napari_sam2.training.synthetic.shapes import Body, FloatArray, Patch
 
 #: An object of which less than this share is not hidden by others is not annotated.
@@ -20,6 +20,8 @@ SMALLEST_SLIVER = 10
 #: Nor is an object that is further out of focus.
 VISIBLE_FOCUS = 0.3
 
+#: Divisions that are asked for start before the last frames, so that daughters are seen.
+_LAST_FRAMES = 6
 #: Textures are square tiles of this side; a power of two, so that they wrap by a bit mask.
 TILE = 256
 
@@ -37,7 +39,7 @@ def live(
 ) -> Lives:
     """Let a population live for a number of frames; at least ``divisions`` of them divide."""
     population = Population(rng, shape, habit)
-    population.schedule_division(divisions, max(frames - 2 * MITOSIS, 1))
+    population.schedule_division(divisions, max(frames - _LAST_FRAMES, 1))
     bodies = []
     for _ in range(frames):
         bodies.append(population.bodies())
@@ -100,9 +102,12 @@ def wide_blur(image: FloatArray, sigma: float) -> FloatArray:
 
 
 def paste_label(labels: NDArray[np.uint16], body: Body, patch: Patch, solid: FloatArray) -> int:
-    """Write a body over what lies behind it where ``solid`` > 0; its area in the frame, pixels."""
+    """Write a body over what lies behind it where ``solid`` > 0; its area in the frame, pixels.
+
+    A body with label 0, or far out of focus, is not annotated and hides nothing.
+    """
     inside = solid > 0
-    if body.focus > VISIBLE_FOCUS:
+    if body.label and body.focus > VISIBLE_FOCUS:
         labels[patch.window][inside] = body.label
     return int(np.count_nonzero(inside))
 

@@ -92,13 +92,7 @@ def rounded_up(body: Body) -> Body:
 
 
 def _flat_height(body: Body, patch: Patch, build: Build, tiles: Tiles, edge: float) -> FloatArray:
-    # The nucleus sits off the centre, differently in every cell.
-    off_u = body.radius * ((body.texture[0] % 17) / 17 - 0.5) * 0.35
-    off_v = body.radius * ((body.texture[1] % 13) / 13 - 0.5) * 0.35
-    stretch = np.float32(np.sqrt(body.elongation))
-    along = (patch.u - np.float32(off_u)) / (stretch * np.float32(body.radius))
-    across = (patch.v - np.float32(off_v)) * stretch / np.float32(body.radius)
-    far = np.hypot(along, across)
+    far = body_distance(body, patch)
     mound = bump(far, build.hump_width)
     height = np.float32(build.lamella) + np.float32(build.hump * body.brightness) * mound
     grain = on_body(tiles.grain, body, patch)
@@ -113,9 +107,21 @@ def _flat_height(body: Body, patch: Patch, build: Build, tiles: Tiles, edge: flo
     return height * soft_step(patch.level, edge)
 
 
+def body_distance(body: Body, patch: Patch) -> FloatArray:
+    """Distance from the nucleus in radii, along the ellipse of the body."""
+    # The nucleus sits off the centre, differently in every cell.
+    off_u = body.radius * ((body.texture[0] % 17) / 17 - 0.5) * 0.35
+    off_v = body.radius * ((body.texture[1] % 13) / 13 - 0.5) * 0.35
+    stretch = np.float32(np.sqrt(body.elongation))
+    along = (patch.u - np.float32(off_u)) / (stretch * np.float32(body.radius))
+    across = (patch.v - np.float32(off_v)) * stretch / np.float32(body.radius)
+    return np.asarray(np.hypot(along, across), np.float32)
+
+
 def nucleus_relief(
     far: FloatArray, body: Body, patch: Patch, build: Build, tiles: Tiles
 ) -> FloatArray:
+    """Relief of a nucleus, about 0 to 2: lens, envelope and nucleoli."""
     inside = soft_step((np.float32(build.nucleus_width) - far) * np.float32(body.radius), 1.2)
     rim = bump((np.float32(build.nucleus_width) - far) * np.float32(body.radius), 1.3)
     nucleoli = on_body(tiles.ruffles, body, patch, 5) > 1.3
