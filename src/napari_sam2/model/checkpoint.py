@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import safetensors
@@ -20,6 +21,8 @@ from napari_sam2.model.registry import (
     find_model,
     model_path,
     models_folder,
+    trained_folder,
+    trained_model,
 )
 from napari_sam2.model.sam2 import SAM2
 
@@ -33,6 +36,8 @@ __all__ = [
     "load_weights",
     "model_path",
     "models_folder",
+    "trained_folder",
+    "trained_model",
 ]
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
@@ -47,7 +52,7 @@ def fetch(
     name: str,
     progress: Progress | None = None,
     *,
-    registry: Mapping[str, ModelFile] = REGISTRY,
+    registry: Mapping[str, ModelFile] | None = None,
     folder: Path | None = None,
 ) -> Path:
     """Bring the weights of a network to this machine, verified; resumes what broke off.
@@ -59,7 +64,7 @@ def fetch(
     progress : callable, optional
         Told ``(bytes_done, bytes_in_all)``.
     registry : mapping, optional
-        Where names are looked up.
+        Where names are looked up; `available_models` by default.
     folder : Path, optional
         Where to put the file; by default the folder of downloaded weights.
 
@@ -78,7 +83,7 @@ def fetch(
     return download(find_model(name, registry), folder, progress)
 
 
-def check(name: str, *, registry: Mapping[str, ModelFile] = REGISTRY) -> Path:
+def check(name: str, *, registry: Mapping[str, ModelFile] | None = None) -> Path:
     """Check that the weights of a network are on this machine and are what they should be.
 
     Returns
@@ -102,7 +107,7 @@ def load_model(
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
     *,
-    registry: Mapping[str, ModelFile] = REGISTRY,
+    registry: Mapping[str, ModelFile] | None = None,
 ) -> SAM2:
     """Return a network with its weights, ready to answer.
 
@@ -116,7 +121,7 @@ def load_model(
     progress : callable, optional
         Told ``(bytes_done, bytes_in_all)`` while a file is fetched.
     registry : mapping, optional
-        Where names are looked up.
+        Where names are looked up; `available_models` by default.
 
     Returns
     -------
@@ -133,14 +138,14 @@ def load_model(
         If the weights have to be fetched and cannot be.
     """
     name = str(name_or_path)
-    if name in registry:
-        path = download(registry[name], None, progress)
-        weights, _ = _read(path)
-        config = PRESETS[name]
-    else:
-        path = _existing(name, registry)
-        weights, stated = _read(path)
-        config = _recognise(weights, path, stated)
+    known = available_models() if registry is None else registry
+    path = download(known[name], None, progress) if name in known else _existing(name, known)
+    weights, metadata = _read(path)
+    # What was trained here is told by its file; what is published, by its name.
+    stated = name if name in PRESETS and name in known else metadata.get("config")
+    config = _recognise(weights, path, stated)
+    if metadata.get("views") == "follow":
+        config = replace(config, follows_by_default=True)
     # Built without memory of its own: no random start that would be overwritten.
     with torch.device("meta"):
         model = SAM2(config)
@@ -174,8 +179,8 @@ def _existing(name: str, registry: Mapping[str, ModelFile]) -> Path:
     return path
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:
-    """Return the float32 tensors of a file, and the preset that its metadata names."""
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the float32 tensors of a file and its metadata, which a torch file has none of."""
     broken = (
         f"{path} cannot be read ({path.stat().st_size} bytes): it is truncated or no file of "
         "weights. Fetch or copy it again"
@@ -183,9 +188,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:
     try:
         if path.suffix == ".safetensors":
             with safetensors.safe_open(path, framework="pt") as file:
-                stated = (file.metadata() or {}).get("config")
+                metadata = dict(file.metadata() or {})
                 keys = list(file.keys())
-                return {key: _as_float(file.get_tensor(key)) for key in keys}, stated
+                return {key: _as_float(file.get_tensor(key)) for key in keys}, metadata
         # A torch file is a zip archive, whose end says that it is whole.
         if not zipfile.is_zipfile(path):
             raise ValueError(broken)
@@ -200,7 +205,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:
     weights = found.get("model", found) if isinstance(found, dict) else None
     if not isinstance(weights, dict) or not all(isinstance(v, Tensor) for v in weights.values()):
         raise ValueError(f"{path} holds no weights: a checkpoint is a dictionary of tensors")
-    return {key: _as_float(value) for key, value in weights.items()}, None
+    return {key: _as_float(value) for key, value in weights.items()}, {}
 
 
 def _as_float(tensor: Tensor) -> Tensor:

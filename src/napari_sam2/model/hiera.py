@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -220,8 +222,25 @@ class Hiera(nn.Module):
     def _positions(self, height: int, width: int) -> Tensor:
         side = self.pos_embed_window.shape[-1]
         tiled = self.pos_embed_window.repeat(1, 1, -(-height // side), -(-width // side))
-        coarse = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
-        return (coarse + tiled[:, :, :height, :width]).permute(0, 2, 3, 1)  # (1, H, W, C)
+        down = _bicubic_weights(self.pos_embed.shape[2], height, tiled.device)  # (H0, H)
+        across = _bicubic_weights(self.pos_embed.shape[3], width, tiled.device)  # (W0, W)
+        # Interpolation is done in float32 whatever the products of the network are done in.
+        with torch.autocast(tiled.device.type, enabled=False):
+            coarse = down.t() @ (self.pos_embed.float() @ across)
+        positions = coarse.to(tiled.dtype) + tiled[:, :, :height, :width]
+        return positions.permute(0, 2, 3, 1)  # (1, H, W, C)
+
+
+@lru_cache(maxsize=64)
+def _bicubic_weights(size: int, target: int, device: torch.device) -> Tensor:
+    """Matrix (size, target) that interpolates ``size`` values to ``target``.
+
+    Bicubic interpolation is linear and separable, so two small products with the weights of each
+    axis do what would otherwise be worked out pixel by pixel for every image.
+    """
+    with torch.inference_mode(mode=False), torch.no_grad():
+        unit = torch.eye(size, device=device)[:, None, :, None]  # (size, 1, size, 1)
+        return F.interpolate(unit, size=(target, 1), mode="bicubic")[:, 0, :, 0]
 
 
 def _stage_ends(config: HieraConfig) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +42,19 @@ class ImageFeatures:
     def rows(self, index: slice | Tensor) -> ImageFeatures:
         """Return the features of some rows of a batch."""
         return ImageFeatures(self.embedding[index], self.stride8[index], self.stride4[index])
+
+    def clone(self) -> ImageFeatures:
+        """Return a copy in memory of its own."""
+        return ImageFeatures(self.embedding.clone(), self.stride8.clone(), self.stride4.clone())
+
+    @classmethod
+    def stack(cls, rows: Sequence[ImageFeatures]) -> ImageFeatures:
+        """Join the features of views into one batch, a row an entry."""
+        return cls(
+            torch.cat([row.embedding for row in rows]),
+            torch.cat([row.stride8 for row in rows]),
+            torch.cat([row.stride4 for row in rows]),
+        )
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> ImageFeatures:
         """Return the features on another device or in another dtype."""

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
 
-__all__ = ["REGISTRY", "ModelFile", "available_models", "find_model", "model_path", "models_folder"]
+__all__ = [
+    "REGISTRY",
+    "ModelFile",
+    "available_models",
+    "find_model",
+    "model_path",
+    "models_folder",
+    "trained_folder",
+    "trained_model",
+]
 
 FOLDER_VARIABLE = "NAPARI_SAM2_MODELS"
 """Environment variable that names another folder for downloaded weights."""
@@ -33,6 +43,8 @@ class ModelFile:
         Bytes.
     sha256 : str or None
         Hash of the file.
+    place : Path or None
+        Folder of a network that was trained on this machine; None for all others.
     """
 
     name: str
@@ -41,9 +53,12 @@ class ModelFile:
     url: str | None = None
     size: int | None = None
     sha256: str | None = None
+    place: Path | None = None
 
     def path(self, folder: Path | None = None) -> Path:
         """Return where the file is, or belongs; ``folder`` is that of downloaded weights."""
+        if self.place is not None:
+            return self.place / self.file
         if self.url is None:
             return Path(__file__).parent / "weights" / self.file
         return (models_folder() if folder is None else folder) / self.file
@@ -96,24 +111,57 @@ def models_folder() -> Path:
     return Path(named).expanduser() if named else Path(pooch.os_cache("napari-sam2"))
 
 
+def trained_folder() -> Path:
+    """Return the folder of the networks that were trained on this machine."""
+    return models_folder() / "trained"
+
+
+def trained_model(name: str) -> ModelFile:
+    """Return the file of a network trained on this machine, where it is or will be.
+
+    Raises
+    ------
+    ValueError
+        If the name is that of a published network, or no good name of a file.
+    """
+    if name in REGISTRY:
+        raise ValueError(f"{name!r} is the name of a published network: choose another one")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ValueError(
+            f"{name!r} is no name for a network: use up to 64 letters, digits, dots, - and _, "
+            "beginning with a letter or digit"
+        )
+    return ModelFile(name, f"{name}.safetensors", "as its data", place=trained_folder())
+
+
 def available_models() -> dict[str, ModelFile]:
-    """Return every network that can be asked for by name, the bundled one first."""
-    return dict(REGISTRY)
+    """Return every network that can be asked for by name: the bundled one, official, own ones."""
+    found = sorted(trained_folder().glob("*.safetensors"))
+    return dict(REGISTRY) | {p.stem: trained_model(p.stem) for p in found if _is_own_name(p.stem)}
 
 
-def model_path(name: str, *, registry: Mapping[str, ModelFile] = REGISTRY) -> Path:
+def model_path(name: str, *, registry: Mapping[str, ModelFile] | None = None) -> Path:
     """Return where the weights of a network are on this machine, or belong."""
     return find_model(name, registry).path()
 
 
-def find_model(name: str, registry: Mapping[str, ModelFile] = REGISTRY) -> ModelFile:
-    """Return the file of a network.
+def find_model(name: str, registry: Mapping[str, ModelFile] | None = None) -> ModelFile:
+    """Return the file of a network, of those that are available if no registry is given.
 
     Raises
     ------
     ValueError
         If there is no network of this name.
     """
-    if name not in registry:
-        raise ValueError(f"there is no network {name!r}: choose one of {', '.join(registry)}")
-    return registry[name]
+    known = available_models() if registry is None else registry
+    if name not in known:
+        raise ValueError(f"there is no network {name!r}: choose one of {', '.join(known)}")
+    return known[name]
+
+
+def _is_own_name(name: str) -> bool:
+    try:
+        trained_model(name)
+    except ValueError:
+        return False
+    return True

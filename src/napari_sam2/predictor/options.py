@@ -119,7 +119,8 @@ class PredictorOptions:
         default=None,
         metadata=_about(
             "Objects at once",
-            "Objects in one batch; 4 on a CPU and 32 elsewhere if not given.",
+            "Objects in one batch; 8 or, with large inputs, 4 on a CPU and 32 elsewhere if not "
+            "given.",
             ge=1,
         ),
     )

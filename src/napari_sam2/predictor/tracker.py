@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -26,6 +26,9 @@ from napari_sam2.predictor.view_planner import ViewPlanner
 
 _MASK_LOGIT = 10.0
 """Certain masks are logits of +-10, as mask prompts are."""
+
+_SMALL_INPUT = 512
+"""Inputs up to this side are so little work that more objects at once pay on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +117,10 @@ class Tracker:
         views = self._views(session, planner, place, objects)
         asked = [self.remember(session, i, place, views[i]) for i in objects]
         # Each view once, however many batches look through it and however small the cache is.
-        seen = dict.fromkeys(row.view for row in asked)
-        features = {view: self._encoder.features(session, frame, view) for view in seen}
+        features = self._encoder.features_of(session, frame, (row.view for row in asked))
         tracked: list[Tracked] = []
         for batch in self._batches(asked):
-            tracked += self._track_batch(session, frame, batch, features[batch[0].view])
+            tracked += self._track_batch(session, frame, batch, features)
         for object_id in objects:
             if not self._options.keep_memories:
                 session.objects[object_id].bank.evict(frame, step)
@@ -180,21 +182,25 @@ class Tracker:
     def attend(
         self, session: VideoSession, features: ImageFeatures, batch: Sequence[Remembered]
     ) -> Tensor:
-        """Condition the features of one view on the memories of B objects, (B, C, h, w)."""
+        """Condition the features of a view, or one an object, on memories, (B, C, h, w)."""
         with self._runtime.autocast():
             return self._model.attend_memory(features, self._assemble(session, batch))
 
     def memory_of(
-        self, features: ImageFeatures, prediction: MaskPrediction, view: View, binarize: bool
+        self,
+        features: ImageFeatures,
+        prediction: MaskPrediction,
+        views: Sequence[View],
+        binarize: bool,
     ) -> list[FrameMemory]:
-        """Encode what is remembered of B objects of one view."""
+        """Encode what is remembered of B objects, each seen in its view."""
         with torch.inference_mode(), self._runtime.autocast():
-            full = upscale_logits(prediction.logits, view.input_size)  # (B, 1, H, W)
+            full = upscale_logits(prediction.logits, views[0].input_size)  # (B, 1, H, W)
             spatial = self._model.encode_memory(
                 features, full, prediction.object_score, binarize=binarize
             )
-        rows = zip(spatial, prediction.pointer, prediction.logits[:, 0], strict=True)
-        return [FrameMemory(view, *row) for row in rows]
+        rows = zip(views, spatial, prediction.pointer, prediction.logits[:, 0], strict=True)
+        return [FrameMemory(*row) for row in rows]
 
     def _assemble(self, session: VideoSession, batch: Sequence[Remembered]) -> MemoryTokens:
         spatial = [
@@ -243,35 +249,43 @@ class Tracker:
         return views
 
     def _batches(self, asked: list[Remembered]) -> Iterator[list[Remembered]]:
-        size = self._options.rows or (4 if self._runtime.device.type == "cpu" else 32)
+        size = self._options.rows or self._most_rows()
 
-        def key(row: Remembered) -> tuple[object, ...]:
+        def key(row: Remembered) -> tuple[float, ...]:
             view = row.view
+            # Neighbours share a view where they can: features of one view are not copied.
             return (*row.shape, view.y0, view.x0, view.height, view.width)
 
-        for _, rows in groupby(sorted(asked, key=key), key):
+        for _, rows in groupby(sorted(asked, key=key), lambda row: row.shape):
             group = list(rows)
             for start in range(0, len(group), size):
                 yield group[start : start + size]
+
+    def _most_rows(self) -> int:
+        if self._runtime.device.type != "cpu":
+            return 32
+        return 8 if self._model.config.input_size <= _SMALL_INPUT else 4
 
     def _track_batch(
         self,
         session: VideoSession,
         frame: int,
         batch: list[Remembered],
-        features: ImageFeatures,
+        seen: Mapping[View, ImageFeatures],
     ) -> list[Tracked]:
-        view = batch[0].view
+        views = [row.view for row in batch]
+        is_shared = len(set(views)) == 1
+        features = seen[views[0]] if is_shared else ImageFeatures.stack([seen[v] for v in views])
         conditioned = self.attend(session, features, batch)
         with self._runtime.autocast():
             prompts = self._model.encode_prompts(None, None, None, features.grid, len(batch))
             prediction = self._model.decode_masks(conditioned, features, prompts, multimask=True)
-        memories = self.memory_of(features, prediction, view, binarize=False)
+        memories = self.memory_of(features, prediction, views, binarize=False)
         ious, scores = prediction.iou.tolist(), prediction.object_score[:, 0].tolist()
         tracked = []
-        for index, (row, memory) in enumerate(zip(batch, memories, strict=True)):
+        for row, memory, iou, score in zip(batch, memories, ious, scores, strict=True):
             session.objects[row.object_id].bank.push(frame, memory)
-            tracked.append(Tracked(row.object_id, view, memory.logits, ious[index], scores[index]))
+            tracked.append(Tracked(row.object_id, row.view, memory.logits, iou, score))
         return tracked
 
     def _records(

@@ -291,7 +291,7 @@ class VideoPredictor:
             self._write(session, object_id, frame, answered)
             features = self._encoder.features(session, frame, answered.view)
             (memory,) = self._tracker.memory_of(
-                features, answered.prediction, answered.view, binarize=True
+                features, answered.prediction, [answered.view], binarize=True
             )
             state.bank.commit(frame, memory, prompts)
             state.revision += 1

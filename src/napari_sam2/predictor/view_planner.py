@@ -160,38 +160,44 @@ class ViewPlanner:
         views: dict[int, View] = {}
         left = set(waiting)
         while left:
-            groups = (self._group(seed, left, waiting, sides) for seed in sorted(left))
-            group, around = max(groups, key=lambda found: len(found[0]))
-            seed = group[0]
+            groups = [
+                self._group(seed, side, left, waiting, sides)
+                for seed in sorted(left)
+                for side in self._sides_to_share(sides[seed])
+            ]
+            # Many objects first; among equals the smaller view, which shows them larger.
+            group, shared = max(groups, key=lambda found: (len(found[0]), -found[1].height))
             # Alone, an object stays in the view that it is offered: its memories are there.
-            shared = self._square(_center(around), sides[seed])
-            view = offers[seed] if len(group) == 1 else shared
+            view = offers[group[0]] if len(group) == 1 else shared
             views |= dict.fromkeys(group, view)
             left -= set(group)
         return views
 
+    def _sides_to_share(self, side: int) -> tuple[int, ...]:
+        """Sides of the views that an object may share: its own, and one step larger."""
+        larger = min(round(side * 2 ** (1 / _STEPS_PER_OCTAVE)), max(self.frame_shape))
+        return (side, larger) if larger > side else (side,)
+
     def _group(
         self,
         seed: int,
+        side: int,
         left: Iterable[int],
         boxes: Mapping[int, BoundingBox],
         sides: Mapping[int, int],
-    ) -> tuple[list[int], BoundingBox]:
-        """Gather the nearest objects that one view of the seed's size can hold with margin."""
+    ) -> tuple[list[int], View]:
+        """Gather the objects nearest to a seed that one view of a side can hold with margin."""
         center, around = _center(boxes[seed]), boxes[seed]
-        side = sides[seed]
+        view = self._square(center, side)
         group = [seed]
         for other in sorted(left, key=lambda i: math.dist(_center(boxes[i]), center)):
             union = _union(around, boxes[other])
+            wider = self._square(_center(union), side)
             is_alike = _SMALLEST_SHARED <= sides[other] / side <= _LARGEST_SHARED
-            if (
-                other != seed
-                and is_alike
-                and self._holds(self._square(_center(union), side), union)
-            ):
+            if other != seed and is_alike and self._holds(wider, union):
                 group.append(other)
-                around = union
-        return group, around
+                around, view = union, wider
+        return group, view
 
     def side_of(self, bbox: BoundingBox) -> int:
         """Side in frame pixels of the view that suits an object."""
