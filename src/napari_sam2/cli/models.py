@@ -25,7 +25,9 @@ def list_models() -> None:
         path = file.path()
         size = path.stat().st_size if path.is_file() else file.size
         megabytes = f"{size / 1e6:.0f}" if size else "-"
-        if file.url is None:
+        if file.place is not None:
+            place = f"trained here: {path}"
+        elif file.url is None:
             place = "in the package" if path.is_file() else "not in this package"
         else:
             place = str(path) if path.is_file() else "no"

@@ -92,9 +92,9 @@ def _describe(name: str, network: SAM2) -> dict[str, Any]:
     """Return name, file and hash of a network, so that a result can be made again."""
     import pooch
 
-    from napari_sam2.model.checkpoint import REGISTRY, model_path
+    from napari_sam2.model.checkpoint import available_models, model_path
 
-    path = model_path(name) if name in REGISTRY else Path(name).expanduser()
+    path = model_path(name) if name in available_models() else Path(name).expanduser()
     return {
         "name": network.config.name,
         "file": path.name,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -62,6 +63,9 @@ class ObjectTable:
         return ObjectTable(self.ids[rows], self.boxes[rows], self.areas[rows], parts, self.part_map)
 
 
+_NO_OBJECTS = ObjectTable(np.zeros(0, np.int64), np.zeros((0, 4), np.int64), np.zeros(0, np.int64))
+
+
 @dataclass(slots=True)
 class LabelledMovie:
     """Images with instance labels.
@@ -84,6 +88,12 @@ class LabelledMovie:
         Frames may be skipped up to this stride.
     kind : str
         What the images show, to balance unlike stills.
+    annotated : frozenset of int, optional
+        Frames on which ``labels`` says anything; None means all.  Others hold images only: no
+        object is ever found on them, and that is not to say that there is none.
+    lifetimes : mapping of int to (int, int), optional
+        First and last frame of each object.  Where it is given, an object without a mask on an
+        annotated frame of its lifetime was left out by the annotation; otherwise it is not there.
     """
 
     name: str
@@ -93,13 +103,30 @@ class LabelledMovie:
     traced: bool = False
     max_stride: int = 2
     kind: str = ""
+    annotated: frozenset[int] | None = None
+    lifetimes: Mapping[int, tuple[int, int]] | None = None
     _tables: dict[int, ObjectTable] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def is_annotated(self, frame: int) -> bool:
+        """Tell whether the labels of a frame say anything."""
+        return self.annotated is None or frame in self.annotated
+
+    def is_known(self, object_id: int, frame: int) -> bool:
+        """Tell whether an annotated frame says where an object is, or that it is not there."""
+        if not self.is_annotated(frame):
+            return False
+        if self.lifetimes is None or object_id not in self.lifetimes:
+            return True
+        first, last = self.lifetimes[object_id]
+        return not first <= frame <= last or object_id in self.objects(frame).ids
+
     def objects(self, frame: int) -> ObjectTable:
-        """Return the eligible objects of a frame; kept after the first call."""
+        """Return the eligible objects of a frame, none of one without annotation; kept."""
+        if not self.is_annotated(frame):
+            return _NO_OBJECTS
         if frame not in self._tables:
             make = _tabulate_parts if self.traced else _tabulate
             self._tables[frame] = make(np.asarray(self.labels[frame]), self.eligible)
