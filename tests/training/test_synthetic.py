@@ -11,7 +11,8 @@ import pytest
 from scipy import ndimage
 
 from napari_sam2.training.synthetic import SyntheticMovie, dividing_cells, random_movie
-from napari_sam2.training.synthetic.optics import KINDS, Kind, Optics, Painter
+from napari_sam2.training.synthetic.movie import KINDS
+from napari_sam2.training.synthetic.optics import Optics, Painter
 from napari_sam2.training.synthetic.population import Habit, Population
 from napari_sam2.training.synthetic.shapes import Body, patch_of
 
@@ -25,7 +26,7 @@ def _first_and_last(movie: SyntheticMovie) -> dict[int, tuple[int, int]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_same_seed_gives_same_movie_and_another_seed_another(kind: Kind) -> None:
+def test_same_seed_gives_same_movie_and_another_seed_another(kind: str) -> None:
     first, again, other = (random_movie(s, 3, (96, 96), kind) for s in (5, 5, 6))
     np.testing.assert_array_equal(first.images, again.images)
     np.testing.assert_array_equal(first.labels, again.labels)
@@ -34,7 +35,7 @@ def test_same_seed_gives_same_movie_and_another_seed_another(kind: Kind) -> None
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_arrays_have_the_promised_shape_and_ids(kind: Kind) -> None:
+def test_arrays_have_the_promised_shape_and_ids(kind: str) -> None:
     movie = random_movie(11, 4, (128, 160), kind)
     assert movie.images.shape == movie.labels.shape == (4, 128, 160)
     assert movie.images.dtype == np.uint8
@@ -90,8 +91,8 @@ def test_cells_enter_and_leave_the_frame() -> None:
     population = Population(np.random.default_rng(1), (96, 96), habit)
     painter = Painter(np.random.default_rng(1), (96, 96), "nuclei", Optics())
     seen = []
-    for frame in range(15):
-        seen.append(set(np.unique(painter.frame(population.bodies(), frame)[1]).tolist()) - {0})
+    for _ in range(15):
+        seen.append(set(np.unique(painter.frame(population.bodies())[1]).tolist()) - {0})
         population.step()
     assert seen[0] - seen[-1]
     assert seen[-1] - seen[0]
@@ -109,11 +110,11 @@ def test_cells_that_touch_do_not_pile_up() -> None:
 
 
 def test_cell_out_of_focus_is_dim_and_not_annotated() -> None:
-    optics = Optics(read_noise=0.0, photons=1e9, unevenness=0.0)
+    optics = Optics()
     images, labels = [], []
     for focus in (1.0, 0.1):
         painter = Painter(np.random.default_rng(0), (64, 64), "nuclei", optics)
-        image, label = painter.frame([Body(3, 32, 32, 12, focus=focus)], 0)
+        image, label = painter.frame([Body(3, 32, 32, 12, focus=focus)])
         images.append(image)
         labels.append(label)
     assert images[1][32, 32] < 0.6 * images[0][32, 32]
@@ -124,7 +125,7 @@ def test_cell_out_of_focus_is_dim_and_not_annotated() -> None:
 def test_hidden_cell_is_not_annotated() -> None:
     painter = Painter(np.random.default_rng(0), (64, 64), "nuclei", Optics())
     behind, front = Body(1, 32, 32, 8, depth=0.0), Body(2, 32, 33, 12, depth=1.0)
-    assert set(np.unique(painter.frame([behind, front], 0)[1])) == {0, 2}
+    assert set(np.unique(painter.frame([behind, front])[1])) == {0, 2}
 
 
 def test_rod_is_as_long_and_wide_as_its_ellipse() -> None:

@@ -12,8 +12,8 @@ from scipy import ndimage
 
 from napari_sam2.training.synthetic.shapes import Body, FloatArray, Patch, patch_of
 
-Kind = Literal["nuclei", "whole", "rods", "phase", "tissue"]
-KINDS: tuple[Kind, ...] = ("nuclei", "whole", "rods", "phase", "tissue")
+#: How bodies are painted.
+Style = Literal["nuclei", "whole", "rods", "phase", "tissue"]
 
 #: Below this focus a cell is no longer annotated: a person would not see it.
 VISIBLE_FOCUS = 0.3
@@ -25,31 +25,30 @@ SMALLEST_SLIVER = 8
 
 @dataclass(frozen=True, slots=True)
 class Optics:
-    """Microscope and camera of one movie.
+    """How the cells of one movie look, before the camera.
 
-    ``psf`` is the standard deviation of the point spread in pixels; ``photons`` the count at
-    intensity 1; ``read_noise`` and ``background`` are shares of intensity 1; ``bleaching`` is lost
-    per frame; ``texture`` the contrast inside cells; ``unevenness`` of the light; ``debris`` is
-    the number of unlabelled specks; ``clutter`` the strength of unlabelled cloudy background.
+    ``psf`` is the standard deviation of the point spread in pixels; ``background`` a share of
+    intensity 1; ``texture`` the contrast inside cells and ``grain`` its size in pixels; ``edge``
+    the softness of outlines in pixels; ``dim_border`` the brightness at the border and ``rim`` how
+    deep (in radii) the full one is reached; ``transparent`` cells add up where they overlap;
+    ``debris`` is the number of unlabelled specks; ``clutter`` the strength of unlabelled cloudy
+    background that moves with the cells; ``glow`` the light that cells shed around them.
     """
 
     psf: float = 1.0
-    photons: float = 300.0
-    read_noise: float = 0.02
     background: float = 0.1
-    unevenness: float = 0.2
-    bleaching: float = 0.0
     texture: float = 0.3
     grain: float = 3.0
+    spots: float = 1.0
     edge: float = 1.0
     dim_border: float = 0.3
+    rim: float = 1.0
     transparent: bool = True
     halo: float = 0.5
     debris: int = 0
     clutter: float = 0.0
-    drift: tuple[float, float] = (0.0, 0.0)
-    jitter: float = 0.0
-    flicker: float = 0.0
+    glow: float = 0.0
+    glow_reach: float = 20.0
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float) -> FloatArray:
@@ -65,14 +64,18 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float)
     return np.asarray(noise / max(float(noise.std()), 1e-6), np.float32)
 
 
-def texture_tile(rng: np.random.Generator, grain: float) -> FloatArray:
-    """Make a 256 x 256 tileable texture with coarse and fine grain, mean 0, deviation about 1."""
+def texture_tile(rng: np.random.Generator, grain: float, spots: float = 1.0) -> FloatArray:
+    """Make a 256 x 256 tileable texture, mean about 0, deviation about 1.
+
+    ``grain`` is the size of the fine part in pixels; ``spots`` is 1 for dark and -1 for bright
+    spots.
+    """
     fine = smooth_noise(rng, (256, 256), grain)
     coarse = smooth_noise(rng, (256, 256), 3 * grain)
-    spots = np.maximum(smooth_noise(rng, (256, 256), 1.5 * grain) - 1.3, 0)
+    marks = np.maximum(smooth_noise(rng, (256, 256), 1.5 * grain) - 1.3, 0)
     share = rng.dirichlet((2, 2, 1))
     return np.asarray(
-        1.6 * (share[0] * fine + share[1] * coarse - 3 * share[2] * spots), np.float32
+        1.6 * (share[0] * fine + share[1] * coarse - 3 * spots * share[2] * marks), np.float32
     )
 
 
@@ -80,46 +83,50 @@ class Painter:
     """Draws the bodies of a frame into an image and a label map."""
 
     def __init__(
-        self, rng: np.random.Generator, shape: tuple[int, int], kind: Kind, optics: Optics
+        self, rng: np.random.Generator, shape: tuple[int, int], style: Style, optics: Optics
     ) -> None:
         self._rng = rng
         self._shape = shape
-        self._kind = kind
+        self._style = style
         self._optics = optics
-        self._texture = texture_tile(rng, optics.grain)
-        self._light = self._make_light()
+        self._texture = texture_tile(rng, optics.grain, optics.spots)
         self._clutter = optics.clutter * np.maximum(smooth_noise(rng, shape, 0.12 * shape[0]), 0)
         self._specks = rng.uniform(0, 1, (optics.debris, 4))
 
-    def frame(self, bodies: Sequence[Body], index: int) -> tuple[FloatArray, NDArray[np.uint16]]:
+    def frame(self, bodies: Sequence[Body]) -> tuple[FloatArray, NDArray[np.uint16]]:
         """Intensities (float32, about 0..1) and labels (uint16) of one frame, both (Y, X)."""
         optics = self._optics
         signal = np.zeros(self._shape, np.float32)
         labels = np.zeros(self._shape, np.uint16)
-        if self._kind == "tissue":
+        if self._style == "tissue":
             self._paint_tissue(bodies, signal, labels)
         else:
             areas = {body.label: self._paint(body, signal, labels) for body in bodies}
-            _drop_hidden(labels, areas)
+            drop_hidden(labels, areas)
         signal += self._clutter
         self._paint_specks(signal)
-        signal *= np.float32(np.exp(-optics.bleaching * index))
-        return self._camera(signal), labels
+        if optics.glow > 0:
+            signal += self._glow(signal)
+        if optics.psf > 0.3:
+            signal = ndimage.gaussian_filter(signal, optics.psf, truncate=3)
+        if self._style == "phase":
+            return np.asarray(0.35 * signal + 0.6, np.float32), labels
+        return np.asarray(signal + np.float32(optics.background), np.float32), labels
 
     # ------------------------------------------------------------------ cells
 
     def _paint(self, body: Body, signal: FloatArray, labels: NDArray[np.uint16]) -> int:
         """Draw a body; its area in the frame, pixels."""
         optics = self._optics
-        halo = 0.45 * body.radius if self._kind == "phase" else 4 * optics.edge
-        patch = patch_of(body, self._shape, halo + 2, rod=self._kind == "rods")
+        blur = optics.edge * (1 + 5 * (1 - body.focus)) if body.label else 0.8
+        halo = 0.45 * body.radius if self._style == "phase" else 5 * blur
+        patch = patch_of(body, self._shape, halo + 2, rod=self._style == "rods")
         if patch is None:
             return 0
-        blur = optics.edge * (1 + 5 * (1 - body.focus))
         cover = 1 / (1 + np.exp(np.clip(-patch.level / np.float32(blur), -30, 30)))
         inside = self._inside(body, patch)
         view = signal[patch.window]
-        if self._kind == "phase":
+        if self._style == "phase":
             self._blend_phase(body, patch, inside, cover, view)
         elif optics.transparent:
             view += cover * inside
@@ -128,7 +135,7 @@ class Painter:
             view += cover * inside
         solid = patch.level > 0
         # A cell out of focus hides what is behind it no more than it shows itself.
-        if body.focus > VISIBLE_FOCUS:
+        if body.focus > VISIBLE_FOCUS and body.label:
             labels[patch.window][solid] = body.label
         return int(solid.sum())
 
@@ -139,15 +146,20 @@ class Painter:
 
     def _inside(self, body: Body, patch: Patch) -> FloatArray:
         optics = self._optics
-        contrast = optics.texture * (1 - 0.6 * body.condensed)
+        contrast = optics.texture * body.contrast * (1 - 0.6 * body.condensed)
         inside = np.maximum(1 + np.float32(contrast) * self._tile(body, patch), 0.1)
-        depth = np.clip(patch.level / np.float32(body.radius), 0, 1)
-        if self._kind == "whole":
-            inside *= optics.dim_border + (1 - optics.dim_border) * np.sqrt(depth)
-        elif self._kind == "nuclei":
-            # A nucleus is a lens: a little brighter where it is thicker.
-            inside *= 0.75 + 0.4 * np.sqrt(depth)
-        gain = body.brightness * (1 + 0.6 * body.condensed) * (0.15 + 0.85 * body.focus)
+        depth = np.clip(patch.level / np.float32(optics.rim * body.radius), 0, 1)
+        if self._style in ("whole", "nuclei"):
+            # A nucleus is a lens: brighter where it is thicker.
+            border = np.float32(optics.dim_border + (1 - optics.dim_border) * body.condensed)
+            inside *= border + (1 - border) * np.sqrt(depth * (2 - depth))
+        for u, v, size, darkness in body.holes:
+            reach = np.float32(max(size * body.radius, 0.8))
+            away = (patch.u - np.float32(u * body.radius)) ** 2
+            away += (patch.v - np.float32(v * body.radius)) ** 2
+            fade = np.exp(-((away / reach**2) ** 2))
+            inside *= 1 - np.float32(darkness * (1 - body.condensed)) * fade
+        gain = body.brightness * (0.15 + 0.85 * body.focus)
         return np.asarray(np.float32(gain) * inside, np.float32)
 
     def _blend_phase(
@@ -208,12 +220,13 @@ class Painter:
 
     # ------------------------------------------------------------- background
 
-    def _make_light(self) -> FloatArray:
-        rng, (height, width) = self._rng, self._shape
-        y = np.linspace(-1, 1, height, dtype=np.float32)[:, None] - rng.uniform(-1, 1)
-        x = np.linspace(-1, 1, width, dtype=np.float32)[None, :] - rng.uniform(-1, 1)
-        fall = np.minimum((y * y + x * x) / 2, 1.5)
-        return np.asarray(1 - np.float32(self._optics.unevenness) * fall, np.float32)
+    def _glow(self, signal: FloatArray) -> FloatArray:
+        """Light from above and below the focal plane, computed on a quarter of the pixels."""
+        small = signal[::4, ::4]
+        wide = ndimage.gaussian_filter(small, self._optics.glow_reach / 4, truncate=3)
+        grown = np.repeat(np.repeat(wide, 4, 0), 4, 1)[: signal.shape[0], : signal.shape[1]]
+        soft = ndimage.uniform_filter(grown, 5)
+        return np.asarray(np.float32(self._optics.glow) * soft, np.float32)
 
     def _paint_specks(self, signal: FloatArray) -> None:
         height, width = self._shape
@@ -224,23 +237,13 @@ class Painter:
                 soft = 1 / (1 + np.exp(np.clip(-2 * patch.level, -30, 30)))
                 signal[patch.window] += np.float32(0.2 + strength) * soft
 
-    def _camera(self, signal: FloatArray) -> FloatArray:
-        optics, rng = self._optics, self._rng
-        if optics.psf > 0.3:
-            signal = ndimage.gaussian_filter(signal, optics.psf, truncate=3)
-        base = 0.6 if self._kind == "phase" else optics.background
-        seen = (signal * (0.35 if self._kind == "phase" else 1.0) + base) * self._light
-        seen *= np.float32(np.exp(rng.normal(0, optics.flicker)))
-        shot = np.sqrt(np.maximum(seen, 0) / optics.photons + optics.read_noise**2)
-        seen += shot * rng.standard_normal(seen.shape, dtype=np.float32)
-        return np.asarray(seen, np.float32)
 
-
-def _drop_hidden(labels: NDArray[np.uint16], areas: dict[int, int]) -> None:
+def drop_hidden(labels: NDArray[np.uint16], areas: dict[int, int]) -> None:
+    """Erase from labels (Y, X) what is mostly covered; ``areas`` is pixels drawn per label."""
     seen = np.bincount(labels.ravel())
     hidden = np.zeros(len(seen), bool)
     for label, area in areas.items():
-        if label < len(seen) and seen[label] < max(VISIBLE_SHARE * area, SMALLEST_SLIVER):
+        if 0 < label < len(seen) and seen[label] < max(VISIBLE_SHARE * area, SMALLEST_SLIVER):
             hidden[label] = True
     if hidden.any():
         labels[hidden[labels]] = 0

@@ -1,4 +1,4 @@
-"""Life of synthetic cells: motion, growth, crowding, division, death, leaving focus."""
+"""Life of synthetic cells together: places, motion, crowding, births and deaths."""
 
 from __future__ import annotations
 
@@ -6,18 +6,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_sam2.training.synthetic.life import (
+    Cell,
+    Mitosis,
+    enter_focus,
+    fragments,
+    leave_focus,
+    satellites_of,
+    shape_by_stage,
+)
 from napari_sam2.training.synthetic.shapes import Body
-
-#: Frames over which a mother condenses before, and daughters relax after, a division.
-MITOSIS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Habit:
     """How the cells of one movie look and behave.
 
-    Lengths are pixels; rates are probabilities per cell and frame; ``speed`` is a share of the
-    diameter per frame; ``overlap`` is the share of the touching distance that cells may intrude.
+    Lengths are pixels; rates are probabilities per cell and frame; ``speed`` and ``flow`` are
+    shares of the diameter per frame; ``overlap`` is the share of the touching distance that cells
+    may intrude; ``roughness`` the amplitude of the outline's waves; ``wobble`` how fast it changes;
+    ``lobed`` is the share of cells of irregular outline; ``bursts`` the rate of sudden jumps;
+    ``arrivals`` that of new cells in the focal plane; ``fading`` the change of brightness per
+    frame; ``holes`` the mean number of nucleoli and ``hole_depth`` their contrast;
+    ``satellites`` the share of cells with micronuclei; ``stage_frames`` the duration of mitosis.
     """
 
     diameter: float = 40.0
@@ -25,30 +36,29 @@ class Habit:
     elongation: tuple[float, float] = (1.0, 1.6)
     roughness: float = 0.06
     wobble: float = 0.15
+    lobed: float = 0.0
     spikes: int = 0
     bend: float = 0.0
     speed: float = 0.06
+    flow: tuple[float, float] = (0.0, 0.0)
     persistence: float = 0.7
     turning: float = 0.05
+    bursts: float = 0.0
     fill: float = 0.3
     clustering: float = 0.3
     overlap: float = 0.1
+    mitosis: Mitosis = "plate"
+    stage_frames: int = 3
+    gain: float = 0.6
     division_rate: float = 0.01
     death_rate: float = 0.004
     defocus_rate: float = 0.005
+    arrivals: float = 0.0
     brightness_spread: float = 0.3
-
-
-@dataclass(slots=True)
-class _Cell:
-    body: Body
-    velocity: np.ndarray
-    rest_radius: float
-    rest_elongation: float
-    divides_in: int | None = None
-    dies_in: int | None = None
-    defocus: tuple[int, int] | None = None  # frames gone by, frames in all
-    age: int = 99
+    fading: float = 0.0
+    holes: float = 0.0
+    hole_depth: float = 0.6
+    satellites: float = 0.0
 
 
 class Population:
@@ -63,72 +73,79 @@ class Population:
     habit : Habit
         Look and behaviour.
     max_cells : int
-        Labels never exceed this number plus the number of births.
+        Labels never exceed this number plus the number of births and newcomers.
     """
 
     def __init__(
         self, rng: np.random.Generator, shape: tuple[int, int], habit: Habit, max_cells: int = 90
     ) -> None:
         self._rng = rng
-        self._shape = shape
+        self._shape = np.asarray(shape, float)
         self._habit = habit
         self._next_label = 1
+        longest = np.sqrt(habit.elongation[1]) * (1.6 if habit.spikes else 1.0)
+        self._margin = 0.75 * habit.diameter * float(longest)
         self.lineage: dict[int, int] = {}
+        self._debris: list[tuple[Body, int]] = []
         self._cells = [self._newborn(yx) for yx in self._places(max_cells)]
+        for cell in self._cells:
+            if rng.random() < 2 * habit.defocus_rate:
+                enter_focus(cell, rng)
         for _ in range(60):
             self._push_apart()
 
     def bodies(self) -> list[Body]:
         """Return copies of the cells as they are now, the front ones last."""
-        return sorted((cell.body.copy() for cell in self._cells), key=lambda body: body.depth)
+        bodies = [cell.body.copy() for cell in self._cells]
+        for cell in self._cells:
+            bodies.extend(satellites_of(cell))
+        bodies.extend(piece.copy() for piece, _ in self._debris)
+        return sorted(bodies, key=lambda body: body.depth)
 
     def step(self) -> None:
         """Advance by one frame."""
         for cell in list(self._cells):
             self._move(cell)
             self._age(cell)
+        self._debris = [(piece, left - 1) for piece, left in self._debris if left > 1]
+        self._replace_leavers()
+        if self._rng.random() < self._habit.arrivals * max(len(self._cells), 4):
+            cell = self._newborn(self._rng.uniform(0, 1, 2) * self._shape)
+            enter_focus(cell, self._rng)
+            self._cells.append(cell)
         self._push_apart()
         self._push_apart()
 
     def schedule_division(self, count: int, within: int) -> None:
         """Make ``count`` cells of the frame divide, spread over the next ``within`` frames."""
-        places = np.array([(cell.body.y, cell.body.x) for cell in self._cells])
+        places = np.array([(cell.body.y, cell.body.x) for cell in self._cells]).reshape(-1, 2)
         inside = np.flatnonzero(((places > 0) & (places < self._shape)).all(1))
         for rank, index in enumerate(self._rng.permutation(inside)[:count]):
-            self._cells[index].divides_in = int((rank + 0.7) * within / max(count, 1)) + MITOSIS
+            due = int((rank + 0.7) * within / max(count, 1))
+            self._cells[index].divides_in = due + self._habit.stage_frames
 
     # ------------------------------------------------------------------ birth
 
     def _places(self, max_cells: int) -> np.ndarray:
         # Cells live on a field larger than the frame, so that they enter and leave it.
         habit, rng = self._habit, self._rng
-        margin = 0.75 * habit.diameter
-        field = np.asarray(self._shape) + 2 * margin
+        field = self._shape + 2 * self._margin
         wanted = habit.fill * field.prod() / (np.pi * habit.diameter**2 / 4)
         count = int(np.clip(round(wanted), 2, max_cells))
-        places = rng.uniform(0, 1, (count, 2)) * field - margin
-        centres = rng.uniform(0.15, 0.85, (max(count // 7, 1), 2)) * field - margin
+        places = rng.uniform(0, 1, (count, 2)) * field - self._margin
+        centres = rng.uniform(0.15, 0.85, (max(count // 7, 1), 2)) * field - self._margin
         gathered = rng.random(count) < habit.clustering
         around = centres[rng.integers(0, len(centres), count)]
         spread = rng.normal(0, 1.5 * habit.diameter, (count, 2))
         return np.asarray(np.where(gathered[:, None], around + spread, places))
 
-    def _newborn(self, yx: np.ndarray) -> _Cell:
+    def _newborn(self, yx: np.ndarray) -> Cell:
         habit, rng = self._habit, self._rng
         radius = habit.diameter / 2 * float(np.exp(rng.normal(0, habit.size_spread)))
         elongation = float(rng.uniform(*habit.elongation))
-        modes = np.stack(
-            [rng.normal(0, habit.roughness, 5) / np.arange(1, 6), rng.uniform(0, 2 * np.pi, 5)], 1
-        )
-        count = int(rng.integers(0, habit.spikes + 1)) if habit.spikes else 0
-        spikes = np.stack(
-            [
-                rng.uniform(-np.pi, np.pi, count),
-                rng.uniform(0.12, 0.35, count),
-                rng.uniform(0.25, 1.1, count),
-            ],
-            1,
-        )
+        rough = habit.roughness * (float(rng.uniform(1.5, 3)) if rng.random() < habit.lobed else 1)
+        waves = np.clip(rng.normal(0, rough, 5), -0.3, 0.3) / np.arange(1, 6)
+        brightness = float(np.exp(rng.normal(0, habit.brightness_spread)))
         body = Body(
             label=self._label(),
             y=float(yx[0]),
@@ -137,14 +154,36 @@ class Population:
             elongation=elongation,
             angle=float(rng.uniform(0, np.pi)),
             bend=float(rng.normal(0, habit.bend)),
-            modes=modes,
-            spikes=spikes,
-            brightness=float(np.exp(rng.normal(0, habit.brightness_spread))),
+            modes=np.stack([waves, rng.uniform(0, 2 * np.pi, 5)], 1),
+            spikes=self._spikes(),
+            brightness=brightness,
+            contrast=float(np.exp(rng.normal(0, 0.25))),
+            holes=self._holes(),
             depth=float(rng.random()),
             texture=(int(rng.integers(256)), int(rng.integers(256))),
         )
         velocity = rng.normal(0, habit.speed * habit.diameter, 2)
-        return _Cell(body, velocity, radius, elongation)
+        cell = Cell(body, velocity, radius, elongation, brightness)
+        if rng.random() < habit.satellites:
+            turn = rng.uniform(0, 2 * np.pi, int(rng.integers(1, 3)))
+            away = rng.uniform(1.05, 1.5, len(turn))
+            size = rng.uniform(0.12, 0.3, len(turn))
+            cell.satellites = np.stack([away * np.cos(turn), away * np.sin(turn), size], 1)
+        return cell
+
+    def _spikes(self) -> np.ndarray:
+        rng = self._rng
+        count = int(rng.integers(0, self._habit.spikes + 1)) if self._habit.spikes else 0
+        angle, width = rng.uniform(-np.pi, np.pi, count), rng.uniform(0.12, 0.35, count)
+        return np.stack([angle, width, rng.uniform(0.25, 1.1, count)], 1)
+
+    def _holes(self) -> np.ndarray:
+        rng, habit = self._rng, self._habit
+        count = min(int(rng.poisson(habit.holes)), 6) if habit.holes else 0
+        turn, away = rng.uniform(0, 2 * np.pi, count), 0.65 * np.sqrt(rng.uniform(0, 1, count))
+        depth = habit.hole_depth * rng.uniform(0.6, 1.2, count)
+        size = rng.uniform(0.1, 0.26, count)
+        return np.stack([away * np.cos(turn), away * np.sin(turn), size, depth], 1)
 
     def _label(self) -> int:
         self._next_label += 1
@@ -152,38 +191,37 @@ class Population:
 
     # ------------------------------------------------------------------- life
 
-    def _move(self, cell: _Cell) -> None:
+    def _move(self, cell: Cell) -> None:
         habit, rng, body = self._habit, self._rng, cell.body
         kick = rng.normal(0, habit.speed * habit.diameter, 2)
         keep = habit.persistence
         cell.velocity = keep * cell.velocity + np.sqrt(1 - keep**2) * kick
-        slowed = 0.3 if cell.divides_in is not None and cell.divides_in <= MITOSIS else 1.0
-        body.y += slowed * cell.velocity[0]
-        body.x += slowed * cell.velocity[1]
+        is_dividing = cell.divides_in is not None and cell.divides_in <= habit.stage_frames
+        slowed = 0.3 if is_dividing else 1.0
+        step = slowed * cell.velocity + np.asarray(habit.flow) * habit.diameter
+        if rng.random() < habit.bursts:
+            step = step + rng.normal(0, 0.6 * habit.diameter, 2)
+        body.y += float(step[0])
+        body.x += float(step[1])
         body.angle += rng.normal(0, habit.turning)
-        body.bend = 0.9 * body.bend + rng.normal(0, 0.3 * habit.bend)
-        calm = habit.roughness / np.arange(1, 6)
-        body.modes[:, 0] += habit.wobble * (rng.normal(0, 1, 5) * calm - body.modes[:, 0])
+        body.bend += 0.1 * rng.normal(0, habit.bend)
+        size = np.abs(body.modes[:, 0])
+        body.modes[:, 0] += habit.wobble * rng.normal(0, 0.5, 5) * (size + 0.01)
+        np.clip(body.modes[:, 0], -0.3, 0.3, out=body.modes[:, 0])
         body.modes[:, 1] += rng.normal(0, habit.wobble, 5)
         if len(body.spikes):
             body.spikes[:, 0] += rng.normal(0, 0.25 * habit.wobble, len(body.spikes))
             body.spikes[:, 2] *= np.exp(rng.normal(0, habit.wobble, len(body.spikes)))
             np.clip(body.spikes[:, 2], 0.1, 1.3, out=body.spikes[:, 2])
 
-    def _age(self, cell: _Cell) -> None:
+    def _age(self, cell: Cell) -> None:
         habit, rng = self._habit, self._rng
         cell.age += 1
         cell.rest_radius *= 1.004
-        idle = cell.divides_in is None and cell.dies_in is None and cell.defocus is None
-        if idle and cell.age > 2 * MITOSIS:
-            draw = rng.random()
-            if draw < habit.division_rate:
-                cell.divides_in = MITOSIS
-            elif draw < habit.division_rate + habit.death_rate:
-                cell.dies_in = MITOSIS
-            elif draw < habit.division_rate + habit.death_rate + habit.defocus_rate:
-                cell.defocus = (0, int(rng.integers(5, 14)))
-        self._shape_by_age(cell)
+        cell.rest_brightness *= float(np.exp(rng.normal(0, habit.fading)))
+        if cell.is_idle and cell.age > 2 * habit.stage_frames:
+            self._choose_fate(cell)
+        shape_by_stage(cell, habit.mitosis, habit.stage_frames, habit.gain)
         if cell.divides_in is not None:
             cell.divides_in -= 1
             if cell.divides_in < 0:
@@ -191,41 +229,53 @@ class Population:
         elif cell.dies_in is not None:
             cell.dies_in -= 1
             if cell.dies_in < 0:
+                self._die(cell)
+        elif cell.focus:
+            cell.body.focus = cell.focus.pop(0)
+            if cell.sinks and not cell.focus:
                 self._cells.remove(cell)
-        elif cell.defocus is not None:
-            gone, total = cell.defocus[0] + 1, cell.defocus[1]
-            cell.body.focus = 0.5 + 0.5 * float(np.cos(2 * np.pi * gone / total))
-            cell.defocus = (gone, total) if gone < total else None
 
-    def _shape_by_age(self, cell: _Cell) -> None:
-        body = cell.body
-        condensed = max(0.0, 1 - cell.age / MITOSIS)
-        if cell.divides_in is not None and cell.divides_in < MITOSIS:
-            condensed = 1 - cell.divides_in / MITOSIS
-        body.condensed = condensed
-        body.radius = cell.rest_radius * (1 - 0.15 * condensed)
-        body.elongation = cell.rest_elongation + 0.5 * condensed * (1.8 - cell.rest_elongation)
-        if cell.dies_in is not None:
-            share = cell.dies_in / MITOSIS
-            body.radius = cell.rest_radius * (0.35 + 0.65 * share)
-            body.condensed = 1 - share
+    def _choose_fate(self, cell: Cell) -> None:
+        habit, rng = self._habit, self._rng
+        draw = rng.random()
+        if draw < habit.division_rate:
+            cell.divides_in = habit.stage_frames
+        elif draw < habit.division_rate + habit.death_rate:
+            cell.dies_in = habit.stage_frames
+        elif draw < habit.division_rate + habit.death_rate + habit.defocus_rate:
+            leave_focus(cell, rng)
 
-    def _divide(self, mother: _Cell) -> None:
-        body, rng = mother.body, self._rng
+    def _die(self, cell: Cell) -> None:
+        self._cells.remove(cell)
+        if self._rng.random() < 0.6:
+            stays = int(self._rng.integers(1, 6))
+            self._debris.extend((piece, stays) for piece in fragments(cell.body, self._rng))
+
+    def _divide(self, mother: Cell) -> None:
+        body, rng, habit = mother.body, self._rng, self._habit
         self._cells.remove(mother)
         # The spindle axis: daughters part across the mother's long (metaphase) axis.
-        axis = body.angle + np.pi / 2 + rng.normal(0, 0.2)
+        axis = body.angle + np.pi / 2 + rng.normal(0, 0.15)
         away = np.array([np.sin(axis), np.cos(axis)])
+        apart = 0.55 if habit.mitosis == "plate" else 0.6
         for side in (-1.0, 1.0):
-            daughter = self._newborn(np.array([body.y, body.x]) + side * away * body.radius * 0.6)
-            daughter.rest_radius = mother.rest_radius * 0.75
-            daughter.body.angle = body.angle
-            daughter.body.brightness = body.brightness * float(np.exp(rng.normal(0, 0.1)))
-            daughter.velocity = 0.15 * side * away * body.radius + 0.5 * mother.velocity
+            daughter = self._newborn(np.array([body.y, body.x]) + side * away * body.radius * apart)
+            daughter.rest_radius = mother.rest_radius * 0.78
+            daughter.rest_brightness = mother.rest_brightness * float(np.exp(rng.normal(0, 0.1)))
+            daughter.body.angle = axis - np.pi / 2
+            daughter.velocity = 0.25 * side * away * mother.rest_radius + 0.5 * mother.velocity
             daughter.age = 0
-            self._shape_by_age(daughter)
+            shape_by_stage(daughter, habit.mitosis, habit.stage_frames, habit.gain)
             self._cells.append(daughter)
             self.lineage[daughter.body.label] = body.label
+
+    def _replace_leavers(self) -> None:
+        """Let another cell enter at the far side for each that has left the field for good."""
+        field = self._shape + 2 * self._margin
+        for index, cell in enumerate(self._cells):
+            place = np.array([cell.body.y, cell.body.x]) + self._margin
+            if np.any(place < 0) or np.any(place > field):
+                self._cells[index] = self._newborn(place % field - self._margin)
 
     # --------------------------------------------------------------- crowding
 

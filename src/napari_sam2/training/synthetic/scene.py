@@ -25,3 +25,29 @@ class Scene:
     signal: NDArray[np.float32]
     labels: NDArray[np.uint16]
     lineage: dict[int, int] = field(default_factory=dict)
+
+
+def number_from_one(
+    labels: NDArray[np.uint16], lineage: dict[int, int]
+) -> tuple[NDArray[np.uint16], dict[int, int]]:
+    """Return ids 1, 2, ... of the objects that are seen, and the lineage between them.
+
+    Parameters
+    ----------
+    labels : numpy.ndarray
+        (T, Y, X) uint16.
+    lineage : dict of int to int
+        Daughter id to mother id.
+
+    Returns
+    -------
+    tuple
+        The same with new ids.
+    """
+    seen = np.flatnonzero(np.bincount(labels.ravel()))
+    seen = seen[seen > 0]
+    table = np.zeros(int(labels.max()) + 1, np.uint16)
+    table[seen] = np.arange(1, len(seen) + 1)
+    number = {int(old): int(table[old]) for old in seen}
+    kept = {number[c]: number[m] for c, m in lineage.items() if c in number and m in number}
+    return table[labels], kept

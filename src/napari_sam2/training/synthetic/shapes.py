@@ -24,8 +24,10 @@ class Body:
 
     Lengths are pixels, angles radians; ``y, x`` is the centre.  ``modes`` is (K, 2), amplitude and
     phase of the Fourier modes 2..K+1 of the outline; ``spikes`` is (S, 3), angle, width and height
-    (in radii) of protrusions.  ``focus`` is 1 in focus and falls to 0 when the cell leaves the
-    focal plane.  ``condensed`` is 0 in interphase and 1 in mitosis.
+    (in radii) of protrusions; ``calm`` from 0 to 1 takes both back.  ``holes`` is (K, 4), place u
+    and v and size in radii and depth of dark nucleoli (negative: bright foci).  ``focus`` is 1 in
+    focus and falls to 0 when the cell leaves the focal plane.  ``condensed`` is 0 in interphase and
+    1 in mitosis.  ``contrast`` multiplies the texture.  A body with label 0 is not annotated.
     """
 
     label: int
@@ -40,6 +42,9 @@ class Body:
     brightness: float = 1.0
     focus: float = 1.0
     condensed: float = 0.0
+    calm: float = 0.0
+    contrast: float = 1.0
+    holes: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
     depth: float = 0.0
     texture: tuple[int, int] = (0, 0)
 
@@ -65,17 +70,19 @@ class Patch:
 def outline_radii(body: Body) -> FloatArray:
     """Radius of a blob at ``ANGLES`` angles from -pi on, float32, pixels."""
     radii = np.ones(ANGLES)
+    lively = 1 - body.calm
     for order, (amplitude, phase) in enumerate(body.modes, start=2):
-        radii += amplitude * np.cos(order * _THETA + phase)
+        radii += lively * amplitude * np.cos(order * _THETA + phase)
     for angle, width, height in body.spikes:
         away = np.angle(np.exp(1j * (_THETA - angle)))
-        radii += height * np.exp(-((away / width) ** 2))
+        radii += lively * height * np.exp(-((away / width) ** 2))
     return (body.radius * np.maximum(radii, 0.25)).astype(np.float32)
 
 
 def _blob_level(body: Body, u: FloatArray, v: FloatArray) -> FloatArray:
     stretch = np.float32(np.sqrt(body.elongation))
-    along, across = u / stretch, v * stretch
+    bent = v - np.float32(body.bend / max(body.radius, 1.0)) * u * u if body.bend else v
+    along, across = u / stretch, bent * stretch
     turn = np.arctan2(across, along) + np.float32(np.pi)
     index = (turn * np.float32(ANGLES / (2 * np.pi))).astype(np.intp) % ANGLES
     return outline_radii(body)[index] - np.hypot(along, across)

@@ -1,0 +1,130 @@
+"""Fates of single cells: mitosis, death, leaving the focal plane and coming back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from napari_sam2.training.synthetic.shapes import Body
+
+#: ``plate``: chromosomes gather in a plate that splits; ``round``: the whole cell rounds up.
+Mitosis = Literal["plate", "round"]
+#: Length over width of a metaphase plate.
+_PLATE = 2.7
+
+
+@dataclass(slots=True)
+class Cell:
+    """A cell between frames: what is drawn of it now, and what it is on the way to.
+
+    ``divides_in`` and ``dies_in`` count frames down; ``focus`` holds the focus of the frames to
+    come; ``age`` is frames since birth.
+    """
+
+    body: Body
+    velocity: np.ndarray
+    rest_radius: float
+    rest_elongation: float
+    rest_brightness: float
+    divides_in: int | None = None
+    dies_in: int | None = None
+    focus: list[float] = field(default_factory=list)
+    sinks: bool = False
+    age: int = 99
+    satellites: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is happening to the cell."""
+        return self.divides_in is None and self.dies_in is None and not self.focus
+
+
+def leave_focus(cell: Cell, rng: np.random.Generator) -> None:
+    """Let a cell sink out of focus: two in three come back after a while, the others never."""
+    fall = int(rng.integers(1, 5))
+    path = list(0.5 + 0.5 * np.cos(np.linspace(0, np.pi, fall + 1)[1:]))
+    cell.sinks = bool(rng.random() < 0.35)
+    if not cell.sinks:
+        path += [0.0] * int(rng.integers(0, 4))
+        path += list(0.5 - 0.5 * np.cos(np.linspace(0, np.pi, fall + 1)[1:]))
+    cell.focus = [float(value) for value in path]
+
+
+def enter_focus(cell: Cell, rng: np.random.Generator) -> None:
+    """Let a cell rise into focus within a few frames."""
+    rise = int(rng.integers(2, 6))
+    cell.body.focus = 0.0
+    cell.focus = [float(v) for v in 0.5 - 0.5 * np.cos(np.linspace(0, np.pi, rise + 1)[1:])]
+
+
+def shape_by_stage(cell: Cell, mitosis: Mitosis, frames: int, gain: float) -> None:
+    """Set size, length and brightness by how far mitosis or death has gone.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell; its body is changed.
+    mitosis : {"plate", "round"}
+        How cells divide.
+    frames : int
+        Duration of condensation before, and of relaxation after, a division; and of death.
+    gain : float
+        Brightness gained by condensation.
+    """
+    body = cell.body
+    condensed = max(0.0, 1 - cell.age / (frames + 1))
+    if cell.divides_in is not None and cell.divides_in <= frames:
+        condensed = min((frames + 1 - cell.divides_in) / max(frames - 0.5, 1), 1.0)
+    body.condensed, body.calm = condensed, condensed
+    goal = _PLATE if mitosis == "plate" else 1.05
+    share = condensed**2 if mitosis == "plate" else condensed
+    body.elongation = cell.rest_elongation + share * (goal - cell.rest_elongation)
+    body.radius = cell.rest_radius * (1 - (0.5 if mitosis == "plate" else 0.2) * condensed)
+    body.brightness = cell.rest_brightness * (1 + gain * condensed)
+    if cell.dies_in is not None:
+        gone = 1 - cell.dies_in / (frames + 1)
+        body.radius = cell.rest_radius * (1 - 0.55 * gone)
+        body.elongation = cell.rest_elongation + gone * (1.0 - cell.rest_elongation)
+        body.brightness = cell.rest_brightness * (1 + (0.5 + gain) * gone)
+        body.condensed, body.calm = gone, 0.5 * gone
+
+
+def fragments(body: Body, rng: np.random.Generator) -> list[Body]:
+    """Return the pieces that a dying cell breaks into; nobody annotates them."""
+    pieces = []
+    for _ in range(int(rng.integers(2, 7))):
+        turn, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 1.3) * body.radius
+        pieces.append(
+            Body(
+                label=0,
+                y=body.y + away * np.sin(turn),
+                x=body.x + away * np.cos(turn),
+                radius=max(body.radius * rng.uniform(0.2, 0.5), 1.0),
+                elongation=float(rng.uniform(1, 1.5)),
+                brightness=body.brightness * float(rng.uniform(0.4, 1.0)),
+                depth=body.depth,
+                texture=body.texture,
+            )
+        )
+    return pieces
+
+
+def satellites_of(cell: Cell) -> list[Body]:
+    """Return the micronuclei of a cell as they lie now; ``satellites`` is (K, 3) u, v, size."""
+    body, found = cell.body, []
+    cos, sin = np.cos(body.angle), np.sin(body.angle)
+    for u, v, size in cell.satellites:
+        found.append(
+            Body(
+                label=0,
+                y=body.y + body.radius * (sin * u + cos * v),
+                x=body.x + body.radius * (cos * u - sin * v),
+                radius=max(body.radius * size, 1.0),
+                brightness=0.8 * body.brightness,
+                focus=body.focus,
+                depth=body.depth,
+            )
+        )
+    return found

@@ -1,0 +1,53 @@
+"""Fluorescent nuclei: chromatin, nucleoli, mitosis, death; sparse or crowded, bright and dim."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from napari_sam2.training.synthetic.cells import (
+    Recipe,
+    cell_scene,
+    random_habit,
+    random_optics,
+    sometimes,
+)
+from napari_sam2.training.synthetic.optics import Optics
+from napari_sam2.training.synthetic.population import Habit
+from napari_sam2.training.synthetic.scene import Scene
+
+
+def nuclei_scene(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -> Scene:
+    """Draw fluorescent nuclei; parameters as of `cell_scene`."""
+    habit = _habit(rng)
+    recipe = Recipe("nuclei", habit, _optics(rng, habit), divisions=int(rng.integers(0, 4)))
+    return cell_scene(rng, frames, shape, recipe)
+
+
+def _habit(rng: np.random.Generator) -> Habit:
+    # Three in ten movies: a low magnification, with small nuclei that crowd and touch.
+    is_small = rng.random() < 0.3
+    habit = random_habit(rng, (14, 30) if is_small else (18, 90))
+    return replace(
+        habit,
+        elongation=(1.0, float(rng.uniform(1.1, 2.0))),
+        roughness=float(rng.uniform(0.01, 0.05)),
+        lobed=sometimes(rng, 0.3),
+        wobble=float(rng.uniform(0.02, 0.15)),
+        bend=sometimes(rng, 0.08),
+        clustering=float(rng.uniform(0.3, 1)) if is_small else habit.clustering,
+        brightness_spread=float(rng.choice([rng.uniform(0.05, 0.4), rng.uniform(0.5, 1.0)])),
+        holes=float(rng.choice([0, rng.uniform(1, 4)])),
+        hole_depth=float(rng.choice([1, 1, 1, -1.5])) * float(rng.uniform(0.3, 0.9)),
+        satellites=sometimes(rng, 0.12),
+    )
+
+
+def _optics(rng: np.random.Generator, habit: Habit) -> Optics:
+    return replace(
+        random_optics(rng, habit),
+        texture=float(rng.uniform(0.05, 0.5)),
+        dim_border=float(rng.uniform(0.25, 1.0)),
+        rim=float(rng.uniform(0.2, 1.0)),
+    )
