@@ -104,18 +104,19 @@ def steady_course(frames: int) -> Course:
 def random_camera(rng: np.random.Generator, light: Light) -> Camera:
     """Draw a camera that is plausible for a kind of light."""
     dim = light == "fluorescence"
-    photons = np.exp(rng.uniform(np.log(12 if dim else 60), np.log(2500)))
+    # Transmitted light is plentiful, and its contrast is low.
+    photons = np.exp(rng.uniform(*np.log((12, 2500) if dim else (200, 20_000))))
     narrow = rng.random() < 0.25
     low = rng.uniform(0, 0.5) if narrow else rng.uniform(0, 0.08)
     return Camera(
         photons=float(photons),
-        read_noise=float(np.exp(rng.uniform(np.log(0.003), np.log(0.09 if dim else 0.06)))),
+        read_noise=float(np.exp(rng.uniform(*np.log((0.003, 0.09 if dim else 0.02))))),
         offset=float(rng.uniform(0, 0.08)),
         noise_blur=float(rng.choice([0, 0, 0, rng.uniform(0.4, 0.9)])),
-        unevenness=float(rng.uniform(0, 0.5 if dim else 0.35)),
+        unevenness=float(rng.uniform(0, 0.5 if dim else 0.25)),
         bleaching=_sometimes(rng, 0.07) if dim else 0.0,
-        haze=_sometimes(rng, 0.25 if dim else 0.12),
-        dust=int(_sometimes(rng, 3 if dim else 9)),
+        haze=_sometimes(rng, 0.12 if dim else 0.03),
+        dust=int(_sometimes(rng, 3 if dim else 7)),
         hot_pixels=int(_sometimes(rng, 25)),
         gamma=float(np.exp(rng.normal(0, 0.2))) if rng.random() < 0.4 else 1.0,
         saturated=float(rng.choice([0.0003, 0.0003, rng.uniform(0, 0.02)])),
@@ -205,7 +206,7 @@ def _light(rng: np.random.Generator, shape: tuple[int, int], camera: Camera) -> 
     rows, columns = np.ogrid[:height, :width]
     for _ in range(camera.dust):
         away = np.hypot(rows - rng.uniform(0, height), columns - rng.uniform(0, width))
-        size, depth = rng.uniform(1.5, 9), rng.uniform(0.05, 0.45)
+        size, depth = rng.uniform(1.5, 9), rng.uniform(0.03, 0.25)
         ring = np.exp(-(((away - size) / (0.4 * size)) ** 2)) if rng.random() < 0.4 else 0
         light *= (1 - depth * (np.exp(-((away / size) ** 2)) - 0.4 * ring)).astype(np.float32)
     return np.asarray(light, np.float32)

@@ -98,7 +98,6 @@ def random_optics(rng: np.random.Generator, habit: Habit) -> Optics:
         edge=float(rng.uniform(0.35, 1.2)) * min(habit.diameter / 30, 1.6),
         dim_border=float(rng.uniform(0.1, 0.7)),
         transparent=bool(rng.random() < 0.5),
-        halo=float(rng.uniform(0.3, 1.0)),
         debris=int(sometimes(rng, 25.0)),
         clutter=sometimes(rng, 0.2),
         glow=sometimes(rng, 0.5),

@@ -22,15 +22,13 @@ from napari_sam2.training.synthetic.camera import (
     steady_course,
 )
 from napari_sam2.training.synthetic.cells import Recipe, cell_scene
-from napari_sam2.training.synthetic.crude import (
-    phase_scene,
-    rods_scene,
-    tissue_scene,
-    whole_scene,
-)
+from napari_sam2.training.synthetic.crude import tissue_scene, whole_scene
+from napari_sam2.training.synthetic.dic import dic_scene
 from napari_sam2.training.synthetic.nuclei import nuclei_scene
 from napari_sam2.training.synthetic.optics import Optics
+from napari_sam2.training.synthetic.phase import phase_scene
 from napari_sam2.training.synthetic.population import Habit
+from napari_sam2.training.synthetic.rods import rods_scene
 from napari_sam2.training.synthetic.scene import Scene, number_from_one
 
 #: Changes whenever the same seed would give another movie: caches are keyed by it.
@@ -50,11 +48,12 @@ class Kind:
 
 #: Every kind of movie by name.
 KINDS: dict[str, Kind] = {
-    "nuclei": Kind(nuclei_scene, 0.44),
+    "nuclei": Kind(nuclei_scene, 0.36),
     "whole": Kind(whole_scene, 0.18),
-    "tissue": Kind(tissue_scene, 0.14),
+    "tissue": Kind(tissue_scene, 0.12),
     "phase": Kind(phase_scene, 0.14, "transmitted"),
-    "rods": Kind(rods_scene, 0.10),
+    "dic": Kind(dic_scene, 0.10, "transmitted"),
+    "rods": Kind(rods_scene, 0.10, "transmitted"),
 }
 
 
@@ -113,7 +112,7 @@ def dividing_cells(
     habit = Habit(
         diameter=34, size_spread=0.1, elongation=(1.0, 1.5), roughness=0.03, speed=0.03, fill=0.16,
         clustering=0.0, overlap=0.0, division_rate=0.0, death_rate=0.0, defocus_rate=0.0,
-        holes=2.0, hole_depth=0.5,
+        holes=2.0, hole_depth=0.5, mitosis="plate",
     )  # fmt: skip
     optics = Optics(psf=0.9, background=0.08, texture=0.24, grain=2.5, dim_border=0.65, rim=0.6)
     divisions = max(frames // 8, 1) if frames > 8 else 0

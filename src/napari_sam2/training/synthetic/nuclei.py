@@ -40,6 +40,8 @@ def _habit(rng: np.random.Generator) -> Habit:
         brightness_spread=float(rng.choice([rng.uniform(0.05, 0.4), rng.uniform(0.5, 1.0)])),
         holes=float(rng.choice([0, rng.uniform(1, 4)])),
         hole_depth=float(rng.choice([1, 1, 1, -1.5])) * float(rng.uniform(0.3, 0.9)),
+        mitosis="plate",
+        fragments=0.6,
         satellites=sometimes(rng, 0.12),
     )
 

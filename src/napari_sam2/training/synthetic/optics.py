@@ -13,7 +13,7 @@ from scipy import ndimage
 from napari_sam2.training.synthetic.shapes import Body, FloatArray, Patch, patch_of
 
 #: How bodies are painted.
-Style = Literal["nuclei", "whole", "rods", "phase", "tissue"]
+Style = Literal["nuclei", "whole", "tissue"]
 
 #: Below this focus a cell is no longer annotated: a person would not see it.
 VISIBLE_FOCUS = 0.3
@@ -44,7 +44,6 @@ class Optics:
     dim_border: float = 0.3
     rim: float = 1.0
     transparent: bool = True
-    halo: float = 0.5
     debris: int = 0
     clutter: float = 0.0
     glow: float = 0.0
@@ -109,8 +108,6 @@ class Painter:
             signal += self._glow(signal)
         if optics.psf > 0.3:
             signal = ndimage.gaussian_filter(signal, optics.psf, truncate=3)
-        if self._style == "phase":
-            return np.asarray(0.35 * signal + 0.6, np.float32), labels
         return np.asarray(signal + np.float32(optics.background), np.float32), labels
 
     # ------------------------------------------------------------------ cells
@@ -119,16 +116,13 @@ class Painter:
         """Draw a body; its area in the frame, pixels."""
         optics = self._optics
         blur = optics.edge * (1 + 5 * (1 - body.focus)) if body.label else 0.8
-        halo = 0.45 * body.radius if self._style == "phase" else 5 * blur
-        patch = patch_of(body, self._shape, halo + 2, rod=self._style == "rods")
+        patch = patch_of(body, self._shape, 5 * blur + 2, rod=False)
         if patch is None:
             return 0
         cover = 1 / (1 + np.exp(np.clip(-patch.level / np.float32(blur), -30, 30)))
         inside = self._inside(body, patch)
         view = signal[patch.window]
-        if self._style == "phase":
-            self._blend_phase(body, patch, inside, cover, view)
-        elif optics.transparent:
+        if optics.transparent:
             view += cover * inside
         else:
             view *= 1 - 0.85 * cover
@@ -161,17 +155,6 @@ class Painter:
             inside *= 1 - np.float32(darkness * (1 - body.condensed)) * fade
         gain = body.brightness * (0.15 + 0.85 * body.focus)
         return np.asarray(np.float32(gain) * inside, np.float32)
-
-    def _blend_phase(
-        self, body: Body, patch: Patch, inside: FloatArray, cover: FloatArray, view: FloatArray
-    ) -> None:
-        optics = self._optics
-        width = np.float32(max(0.16 * body.radius, 1.5))
-        rim = np.exp(-(((patch.level + 0.7 * width) / width) ** 2))
-        tone = 0.75 * body.condensed - (1 - body.condensed) * (0.35 + 0.3 * (inside - 1))
-        view *= 1 - cover
-        view += cover * np.float32(body.focus) * tone
-        view += np.float32(optics.halo * body.focus * (1 + body.condensed)) * rim
 
     def _paint_tissue(
         self, bodies: Sequence[Body], signal: FloatArray, labels: NDArray[np.uint16]

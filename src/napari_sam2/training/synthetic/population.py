@@ -28,7 +28,8 @@ class Habit:
     ``lobed`` is the share of cells of irregular outline; ``bursts`` the rate of sudden jumps;
     ``arrivals`` that of new cells in the focal plane; ``fading`` the change of brightness per
     frame; ``holes`` the mean number of nucleoli and ``hole_depth`` their contrast;
-    ``satellites`` the share of cells with micronuclei; ``stage_frames`` the duration of mitosis.
+    ``satellites`` the share of cells with micronuclei, ``fragments`` of the dying ones that leave
+    pieces (either are bodies without a label); ``stage_frames`` the duration of mitosis.
     """
 
     diameter: float = 40.0
@@ -47,7 +48,7 @@ class Habit:
     fill: float = 0.3
     clustering: float = 0.3
     overlap: float = 0.1
-    mitosis: Mitosis = "plate"
+    mitosis: Mitosis = "round"
     stage_frames: int = 3
     gain: float = 0.6
     division_rate: float = 0.01
@@ -59,6 +60,7 @@ class Habit:
     holes: float = 0.0
     hole_depth: float = 0.6
     satellites: float = 0.0
+    fragments: float = 0.0
 
 
 class Population:
@@ -247,7 +249,7 @@ class Population:
 
     def _die(self, cell: Cell) -> None:
         self._cells.remove(cell)
-        if self._rng.random() < 0.6:
+        if self._rng.random() < self._habit.fragments:
             stays = int(self._rng.integers(1, 6))
             self._debris.extend((piece, stays) for piece in fragments(cell.body, self._rng))
 

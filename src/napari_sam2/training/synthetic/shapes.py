@@ -85,7 +85,11 @@ def _blob_level(body: Body, u: FloatArray, v: FloatArray) -> FloatArray:
     along, across = u / stretch, bent * stretch
     turn = np.arctan2(across, along) + np.float32(np.pi)
     index = (turn * np.float32(ANGLES / (2 * np.pi))).astype(np.intp) % ANGLES
-    return outline_radii(body)[index] - np.hypot(along, across)
+    away = np.hypot(along, across)
+    if body.condensed > 0.5 and body.elongation > 2:
+        # A plate of chromosomes is a bar, not a spindle.
+        away = np.maximum(away, 1.12 * np.maximum(np.abs(along), np.abs(across)))
+    return np.asarray(outline_radii(body)[index] - away, np.float32)
 
 
 def _rod_level(body: Body, u: FloatArray, v: FloatArray) -> FloatArray:
