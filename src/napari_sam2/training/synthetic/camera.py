@@ -105,7 +105,7 @@ def random_camera(rng: np.random.Generator, light: Light) -> Camera:
     """Draw a camera that is plausible for a kind of light."""
     dim = light == "fluorescence"
     # Transmitted light is plentiful, and its contrast is low.
-    photons = np.exp(rng.uniform(*np.log((12, 2500) if dim else (200, 20_000))))
+    photons = np.exp(rng.uniform(*np.log((12, 2500) if dim else (300, 20_000))))
     narrow = rng.random() < 0.25
     low = rng.uniform(0, 0.5) if narrow else rng.uniform(0, 0.08)
     return Camera(
@@ -113,7 +113,7 @@ def random_camera(rng: np.random.Generator, light: Light) -> Camera:
         read_noise=float(np.exp(rng.uniform(*np.log((0.003, 0.09 if dim else 0.02))))),
         offset=float(rng.uniform(0, 0.08)),
         noise_blur=float(rng.choice([0, 0, 0, rng.uniform(0.4, 0.9)])),
-        unevenness=float(rng.uniform(0, 0.5 if dim else 0.25)),
+        unevenness=float(rng.uniform(0, 0.5 if dim else 0.12)),
         bleaching=_sometimes(rng, 0.07) if dim else 0.0,
         haze=_sometimes(rng, 0.12 if dim else 0.03),
         dust=int(_sometimes(rng, 3 if dim else 7)),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.training.synthetic.brightfield import brightfield_scene
 from napari_sam2.training.synthetic.camera import (
     Camera,
     Images,
@@ -48,12 +49,13 @@ class Kind:
 
 #: Every kind of movie by name.
 KINDS: dict[str, Kind] = {
-    "nuclei": Kind(nuclei_scene, 0.36),
-    "whole": Kind(whole_scene, 0.18),
+    "nuclei": Kind(nuclei_scene, 0.34),
+    "whole": Kind(whole_scene, 0.16),
     "tissue": Kind(tissue_scene, 0.12),
-    "phase": Kind(phase_scene, 0.14, "transmitted"),
-    "dic": Kind(dic_scene, 0.10, "transmitted"),
-    "rods": Kind(rods_scene, 0.10, "transmitted"),
+    "phase": Kind(phase_scene, 0.13, "transmitted"),
+    "dic": Kind(dic_scene, 0.09, "transmitted"),
+    "brightfield": Kind(brightfield_scene, 0.07, "transmitted"),
+    "rods": Kind(rods_scene, 0.09, "transmitted"),
 }
 
 
