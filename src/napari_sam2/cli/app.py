@@ -14,12 +14,14 @@ from napari_sam2.cli.console import say_error
 from napari_sam2.cli.demo import demo
 from napari_sam2.cli.models import models
 from napari_sam2.cli.track import track
+from napari_sam2.cli.train import train
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(track)
 app.command()(demo)
+app.command()(train)
 app.add_typer(models, name="models")
 
 

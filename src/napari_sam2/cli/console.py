@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -22,8 +22,16 @@ from rich.progress import (
 if TYPE_CHECKING:
     from napari_sam2.batch.job import Job, JobReport
     from napari_sam2.predictor.results import FrameResult
+    from napari_sam2.training.finetune import Progress as Lesson
 
-__all__ = ["downloading", "run_with_progress", "say", "say_error", "say_report"]
+__all__ = [
+    "downloading",
+    "run_with_progress",
+    "say",
+    "say_error",
+    "say_report",
+    "watching_training",
+]
 
 # Paths and addresses are printed whole: a wrapped one cannot be copied.
 _out = Console(soft_wrap=True, highlight=False, markup=False)
@@ -60,7 +68,7 @@ def run_with_progress(job: Job) -> JobReport:
         TimeRemainingColumn(compact=True),
     )
     total = job.count_results()
-    with _stop_on_interrupt() as stop, Progress(*columns, console=_err) as progress:
+    with _stop_on_interrupt("frame") as stop, Progress(*columns, console=_err) as progress:
         task = progress.add_task("", total=total, frame="-", rate=0.0)
 
         def watch(result: FrameResult, count: int) -> bool:
@@ -72,14 +80,14 @@ def run_with_progress(job: Job) -> JobReport:
 
 
 @contextmanager
-def _stop_on_interrupt() -> Iterator[list[int]]:
+def _stop_on_interrupt(unit: str) -> Iterator[list[int]]:
     """Collect the first interrupt in the list that is yielded; the next one acts as ever."""
     asked: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
         asked.append(number)
         signal.signal(signal.SIGINT, usual)
-        _err.print("stopping after this frame; press Ctrl-C again to stop at once")
+        _err.print(f"stopping after this {unit}; press Ctrl-C again to stop at once")
 
     usual = signal.signal(signal.SIGINT, note)
     try:
@@ -100,6 +108,31 @@ def downloading(name: str) -> Iterator[Progress]:
     )
     with Progress(*columns, console=_err) as progress:
         yield progress
+
+
+@contextmanager
+def watching_training(name: str) -> Iterator[Callable[[Lesson], bool]]:
+    """Show a bar while a network learns, and a line for each validation; Ctrl-C stops it."""
+    columns = (
+        TextColumn(f"training {name}"),
+        BarColumn(),
+        TextColumn("step {task.fields[step]}  loss {task.fields[loss]:.2f}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with _stop_on_interrupt("step") as stop, Progress(*columns, console=_err) as progress:
+        task = progress.add_task("", total=1.0, step=0, loss=float("nan"))
+
+        def watch(lesson: Lesson) -> bool:
+            progress.update(task, completed=lesson.done, step=lesson.step, loss=lesson.loss)
+            if lesson.figures is not None:
+                found = lesson.figures.describe().items()
+                figures = ", ".join(f"{key} {value:.3f}" for key, value in found)
+                say(f"step {lesson.step}, {lesson.elapsed / 60:.1f} min: {figures}")
+            if lesson.note:
+                _err.print(lesson.note, style="yellow")
+            return bool(stop)
+
+        yield watch
 
 
 def say_report(report: JobReport) -> None:

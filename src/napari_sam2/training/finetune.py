@@ -1,0 +1,392 @@
+"""Fine-tuning: a network learns from the movies that its user has annotated or corrected.
+
+The lesson is that of the bundled network (its windows, prompts and losses), the loop a small one:
+no phases, because the network knows the task; an average of the weights; the best of them by
+validation; and a limit in minutes, because somebody is waiting.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from napari_sam2.model.checkpoint import load_model
+from napari_sam2.model.sam2 import SAM2
+from napari_sam2.training.clips import ClipBatch
+from napari_sam2.training.finetune_data import Lessons, SparseClips
+from napari_sam2.training.finetune_learner import Learner, choose_runtime
+from napari_sam2.training.finetune_measure import Figures, Sample, measure
+from napari_sam2.training.finetune_options import FineTuneOptions
+from napari_sam2.training.finetune_state import (
+    CHECKPOINT,
+    Standing,
+    load_checkpoint,
+    save_checkpoint,
+)
+from napari_sam2.training.losses import answer_loss
+from napari_sam2.training.options import second_stage
+from napari_sam2.training.prompt_simulation import torch_generator
+from napari_sam2.training.run_log import append_row
+from napari_sam2.training.schedule import choose_plan, loss_weights, step_random
+from napari_sam2.training.trainer import fast_attention
+from napari_sam2.training.unroll import Unroller
+
+__all__ = ["FineTuning", "Outcome", "Progress", "fine_tune"]
+
+#: Frames of a clip, and how often.
+_LENGTHS, _SHARES = (2, 4, 8), (0.25, 0.45, 0.3)
+_WARMUP, _FINAL_RATE = 0.04, 0.05
+_CHECKPOINT_SECONDS = 120.0
+_LOG_STEPS = 10
+#: What is asked while training goes on; a report may ask more.
+_ON_THE_WAY = Sample(objects=16, followed=8, starts=1, frames=8)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a run says as it goes: after every step, and after every validation.
+
+    Attributes
+    ----------
+    step : int
+    elapsed : float
+        Seconds spent so far.
+    done : float
+        Share of the run that is behind, 0 to 1.
+    loss : float
+        Of the last steps, averaged; NaN before the first.
+    figures : Figures or None
+        Of a validation just done.
+    note : str
+        What else the user should know; mostly empty.
+    """
+
+    step: int
+    elapsed: float
+    done: float
+    loss: float
+    figures: Figures | None = None
+    note: str = ""
+
+
+Watch = Callable[[Progress], bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes
+    ----------
+    model : SAM2
+        A plain network, adapters merged, on the CPU: the best one by validation; where nothing
+        validates, the last one.
+    standing : Standing
+    is_complete : bool
+        False if the run was stopped and can be gone on with.
+    """
+
+    model: SAM2
+    standing: Standing
+    is_complete: bool
+
+
+def fine_tune(
+    options: FineTuneOptions,
+    lessons: Lessons,
+    folder: Path,
+    watch: Watch | None = None,
+    *,
+    resume: bool = False,
+) -> Outcome:
+    """Train a network on annotated movies; see `FineTuning`.
+
+    Parameters
+    ----------
+    options : FineTuneOptions
+    lessons : Lessons
+        As `read_lessons` returns them.
+    folder : Path
+        Where the checkpoint and the tables of the run are written.
+    watch : callable, optional
+        Called after every step; True stops the run there.
+    resume : bool
+        Go on from the folder's checkpoint, which has to be there.
+
+    Returns
+    -------
+    Outcome
+    """
+    run = FineTuning(options, lessons, folder, watch)
+    if resume:
+        run.resume()
+    return run.train()
+
+
+@dataclass
+class FineTuning:
+    """One run in one folder. It can run on any thread; `stop` may be called from another.
+
+    Parameters
+    ----------
+    options : FineTuneOptions
+    lessons : Lessons
+    folder : Path
+        Made if it is not there.
+    watch : callable, optional
+        Called with a `Progress`; True stops the run.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to learn from or the network to start from cannot be loaded.
+    OSError
+        If the disk has no room for a checkpoint.
+    """
+
+    options: FineTuneOptions
+    lessons: Lessons
+    folder: Path
+    watch: Watch | None = None
+    standing: Standing = field(init=False, default_factory=Standing)
+
+    def __post_init__(self) -> None:
+        """Check everything that can be checked before the first step."""
+        self.runtime = choose_runtime(self.options)
+        self._clips = SparseClips(self.lessons.train)
+        self._clips.batch(np.random.default_rng(0), 1, 1, 1)
+        self._data = self.lessons.fingerprint()
+        model = load_model(self.options.start).train()
+        self.learner = Learner.of(model.to(self.runtime.device), self.options)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _check_room(self.folder, 20 * self.learner.count())
+        self._losses: list[float] = []
+        self._is_stopping = False
+        self._saved = self._unsaved = 0.0
+
+    def resume(self) -> None:
+        """Go on from the folder's checkpoint; raises if there is none or it is of another run."""
+        self.standing = load_checkpoint(self.folder, self.learner, self.options, self._data)
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether the folder holds a run already."""
+        return (self.folder / CHECKPOINT).is_file()
+
+    def stop(self) -> None:
+        """End the run after the step under way; it is saved and can be gone on with."""
+        self._is_stopping = True
+
+    def train(self) -> Outcome:
+        """Train until the time or the steps are spent, or validation gains nothing any more.
+
+        Raises
+        ------
+        OSError
+            If the last checkpoint cannot be written; the one before it is kept.
+        """
+        # Gradients that fade out pass through the slow range of the processor's numbers.
+        torch.set_flush_denormal(True)
+        if self.standing.before is None and self.lessons.validation:
+            self.standing.before = self.standing.best = self._measure()
+            self._tell(figures=self.standing.before)
+        while self._done() < 1.0 and not self._is_stopping and not self._has_settled():
+            self._timed(self._step)
+            self._tell()
+            if self._is_due():
+                self._timed(self._validate)
+            if self.standing.elapsed - self._saved >= _CHECKPOINT_SECONDS:
+                self._save_on_the_way()
+        is_complete = not self._is_stopping
+        if is_complete and self.lessons.validation and self.standing.measured == 0:
+            self._timed(self._validate)
+        self._save()
+        best = self.standing.best_weights
+        if best is None and self.standing.before is None:
+            best = self.learner.averaged()
+        merged = self.learner.merged(best or self._start())
+        return Outcome(merged.to("cpu"), self.standing, is_complete)
+
+    def _start(self) -> dict[str, torch.Tensor]:
+        """Return the parameters that the run began with, for one that gained nothing."""
+        plain = load_model(self.options.start).to(self.runtime.device)
+        fresh = Learner.of(plain, self.options)
+        return fresh.averaged()
+
+    def _done(self) -> float:
+        options, standing = self.options, self.standing
+        spent = standing.elapsed / (60 * options.minutes) if options.minutes > 0 else 0.0
+        counted = standing.step / options.steps if options.steps > 0 else 0.0
+        return min(1.0, max(spent, counted))
+
+    def _has_settled(self) -> bool:
+        patience = self.options.patience
+        return patience > 0 and self.standing.without_gain >= patience
+
+    def _is_due(self) -> bool:
+        due = (self.standing.measured + 1) / self.options.validations
+        return bool(self.lessons.validation) and self._done() >= due
+
+    def _timed(self, act: Callable[[], None]) -> None:
+        started = time.perf_counter()
+        act()
+        self.standing.elapsed += time.perf_counter() - started
+
+    def _step(self) -> None:
+        """Do one step: windows, prompts, the loss, the update."""
+        options, step = self.options, self.standing.step
+        rng = step_random(options.seed, step, 0)
+        num_frames = 1
+        if rng.random() >= options.still_share:
+            num_frames = int(rng.choice(_LENGTHS, p=_SHARES))
+        windows = max(1, options.frames_a_step // num_frames)
+        windows = options.stills_a_step if num_frames == 1 else windows
+        batch = self._clips.batch(rng, windows, num_frames, options.objects_a_window)
+        loss = self._loss(batch, num_frames, rng)
+        self.standing.step += 1
+        if loss is None:
+            return
+        loss.backward()
+        rate = options.learning_rate * _rate_at(self._done())
+        if self.learner.update(rate, options, step):
+            self._losses.append(float(loss.detach()))
+        if self.standing.step % _LOG_STEPS == 0:
+            row = {"step": self.standing.step, "seconds": self.standing.elapsed, "rate": rate}
+            self._note_row("steps.csv", row | {"loss": self._mean_loss()})
+
+    def _loss(
+        self, batch: ClipBatch, num_frames: int, rng: np.random.Generator
+    ) -> torch.Tensor | None:
+        """Return the mean loss of all answers on annotated frames, None without any."""
+        recipe, device = second_stage(), self.runtime.device
+        plan = choose_plan(recipe, num_frames, rng)
+        images, masks = fit_to(batch, self.learner.model.config.input_size)
+        images, masks = images.to(device), masks.to(device)
+        weights = loss_weights(recipe, 1.0, num_frames)
+        losses = []
+        # The lesson makes its tensors on the default device.
+        place = nullcontext() if device.type == "cpu" else device
+        with place, fast_attention():
+            unroller = Unroller(self.learner.model, _generator(rng, device))
+            with self.runtime.autocast():
+                answers = unroller.run(images, masks, batch.annotated.to(device), plan)
+            for answer in answers:
+                rows = answer.annotated.nonzero()[:, 0]
+                if len(rows):
+                    terms = answer_loss(answer.answer.rows(rows), answer.truth[rows], weights)
+                    losses.append(terms.total)
+        return torch.stack(losses).mean() if losses else None
+
+    def _measure(self) -> Figures:
+        runtime = type(self.runtime)(self.runtime.device)
+        return measure(self.learner.average, self.lessons.validation, runtime, _ON_THE_WAY)
+
+    def _validate(self) -> None:
+        """Measure the averaged weights and keep them if they are the best so far."""
+        standing = self.standing
+        figures = self._measure()
+        standing.measured = max(
+            standing.measured + 1, math.floor(self._done() * self.options.validations)
+        )
+        best = standing.best
+        if best is None or not figures.score() <= best.score():
+            standing.best, standing.without_gain = figures, 0
+            standing.best_weights = self.learner.averaged()
+        else:
+            standing.without_gain += 1
+        row = {"step": standing.step, "seconds": standing.elapsed} | figures.describe()
+        self._note_row("validation.csv", row)
+        self._tell(figures=figures)
+
+    def _save(self) -> None:
+        save_checkpoint(self.folder, self.standing, self.learner, self.options, self._data)
+        self._saved = self.standing.elapsed
+
+    def _save_on_the_way(self) -> None:
+        """Save, and go on in memory if the disk is full: it may have room at the end."""
+        try:
+            self._save()
+        except OSError as error:
+            self._saved = self.standing.elapsed
+            self._tell(note=f"not saved: {error}")
+
+    def _note_row(self, name: str, row: dict[str, float]) -> None:
+        try:
+            append_row(self.folder / name, row)
+        except OSError as error:
+            self._tell(note=f"{name} was not written: {error}")
+
+    def _tell(self, figures: Figures | None = None, note: str = "") -> None:
+        if self.watch is not None:
+            standing = self.standing
+            told = Progress(
+                standing.step, standing.elapsed, self._done(), self._mean_loss(), figures, note
+            )
+            self._is_stopping |= bool(self.watch(told))
+
+    def _mean_loss(self) -> float:
+        recent = self._losses[-50:]
+        return float(np.mean(recent)) if recent else float("nan")
+
+
+def fit_to(batch: ClipBatch, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images and masks of a batch at the input side of a network.
+
+    Parameters
+    ----------
+    batch : ClipBatch
+        Windows of 256 pixels.
+    side : int
+
+    Returns
+    -------
+    images : Tensor, (B, T, 3, side, side) float32
+    masks : Tensor, (B, T, N, side, side) bool
+    """
+    if batch.images.shape[-1] == side:
+        return batch.images, batch.masks
+    images = _resize(batch.images, side)
+    return images.clamp(0, 1), _resize(batch.masks.float(), side) > 0.5
+
+
+def _resize(values: torch.Tensor, side: int) -> torch.Tensor:
+    flat = values.flatten(0, 1)
+    sized = F.interpolate(
+        flat, size=(side, side), mode="bilinear", align_corners=False, antialias=True
+    )
+    return sized.unflatten(0, values.shape[:2])
+
+
+def _rate_at(done: float) -> float:
+    """Return the share of the peak rate: a short rise, then one cosine."""
+    if done < _WARMUP:
+        return 0.1 + 0.9 * done / _WARMUP
+    along = (done - _WARMUP) / (1.0 - _WARMUP)
+    return _FINAL_RATE + (1.0 - _FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * along))
+
+
+def _generator(rng: np.random.Generator, device: torch.device) -> torch.Generator:
+    if device.type == "cpu":
+        return torch_generator(rng)
+    generator = torch.Generator(device)
+    generator.manual_seed(int(rng.integers(2**62)))
+    return generator
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    """Refuse to start where a checkpoint would not fit, the old and the new one side by side."""
+    free = shutil.disk_usage(folder).free
+    if 2 * needed > free:
+        raise OSError(
+            f"a checkpoint needs {needed / 2**20:.0f} MiB, two of them have to fit, and "
+            f"{free / 2**20:.0f} MiB are free in {folder}: make room or choose another folder"
+        )
