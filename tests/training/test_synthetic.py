@@ -78,8 +78,8 @@ def test_nuclei_are_brighter_than_what_surrounds_them(seed: int) -> None:
                 assert inside.mean() > background.mean() + 3 * background.std()
 
 
-def test_membranes_lie_on_the_borders_of_tissue_cells() -> None:
-    movie = random_movie(100, 2, (160, 160), "tissue")
+def test_membranes_lie_on_the_borders_of_cells() -> None:
+    movie = random_movie(100, 2, (160, 160), "membranes")
     labels, image = movie.labels[0], movie.images[0].astype(float)
     border = (ndimage.maximum_filter(labels, 3) != ndimage.minimum_filter(labels, 3)) & (labels > 0)
     deep = ndimage.distance_transform_edt(~border) > 5

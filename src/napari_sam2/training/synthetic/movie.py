@@ -23,17 +23,19 @@ from napari_sam2.training.synthetic.camera import (
     steady_course,
 )
 from napari_sam2.training.synthetic.cells import Recipe, cell_scene
-from napari_sam2.training.synthetic.crude import tissue_scene, whole_scene
 from napari_sam2.training.synthetic.dic import dic_scene
+from napari_sam2.training.synthetic.epithelium import membranes_scene, sheet_scene
 from napari_sam2.training.synthetic.nuclei import nuclei_scene
 from napari_sam2.training.synthetic.optics import Optics
 from napari_sam2.training.synthetic.phase import phase_scene
 from napari_sam2.training.synthetic.population import Habit
 from napari_sam2.training.synthetic.rods import rods_scene
 from napari_sam2.training.synthetic.scene import Scene, number_from_one
+from napari_sam2.training.synthetic.stack import stack_scene
+from napari_sam2.training.synthetic.whole import whole_scene
 
 #: Changes whenever the same seed would give another movie: caches are keyed by it.
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 
 SceneFunction = Callable[[np.random.Generator, int, tuple[int, int]], Scene]
 
@@ -49,13 +51,15 @@ class Kind:
 
 #: Every kind of movie by name.
 KINDS: dict[str, Kind] = {
-    "nuclei": Kind(nuclei_scene, 0.34),
-    "whole": Kind(whole_scene, 0.16),
-    "tissue": Kind(tissue_scene, 0.12),
-    "phase": Kind(phase_scene, 0.13, "transmitted"),
-    "dic": Kind(dic_scene, 0.09, "transmitted"),
+    "nuclei": Kind(nuclei_scene, 0.33),
+    "stack": Kind(stack_scene, 0.07),
+    "whole": Kind(whole_scene, 0.14),
+    "sheet": Kind(sheet_scene, 0.06),
+    "membranes": Kind(membranes_scene, 0.08),
+    "phase": Kind(phase_scene, 0.11, "transmitted"),
+    "dic": Kind(dic_scene, 0.07, "transmitted"),
     "brightfield": Kind(brightfield_scene, 0.07, "transmitted"),
-    "rods": Kind(rods_scene, 0.09, "transmitted"),
+    "rods": Kind(rods_scene, 0.07, "transmitted"),
 }
 
 

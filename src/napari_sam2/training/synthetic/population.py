@@ -182,9 +182,9 @@ class Population:
     def _holes(self) -> np.ndarray:
         rng, habit = self._rng, self._habit
         count = min(int(rng.poisson(habit.holes)), 6) if habit.holes else 0
-        turn, away = rng.uniform(0, 2 * np.pi, count), 0.65 * np.sqrt(rng.uniform(0, 1, count))
+        turn, away = rng.uniform(0, 2 * np.pi, count), 0.55 * np.sqrt(rng.uniform(0, 1, count))
         depth = habit.hole_depth * rng.uniform(0.6, 1.2, count)
-        size = rng.uniform(0.1, 0.26, count)
+        size = rng.uniform(0.1, 0.23, count)
         return np.stack([away * np.cos(turn), away * np.sin(turn), size, depth], 1)
 
     def _label(self) -> int:

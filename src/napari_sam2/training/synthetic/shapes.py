@@ -88,7 +88,7 @@ def _blob_level(body: Body, u: FloatArray, v: FloatArray) -> FloatArray:
     away = np.hypot(along, across)
     if body.condensed > 0.5 and body.elongation > 2:
         # A plate of chromosomes is a bar, not a spindle.
-        away = np.maximum(away, 1.12 * np.maximum(np.abs(along), np.abs(across)))
+        away = 0.5 * (away + 1.2 * np.maximum(np.abs(along), np.abs(across)))
     return np.asarray(outline_radii(body)[index] - away, np.float32)
 
 
