@@ -218,7 +218,7 @@ def _yeast(
 
 
 def _random_lens(rng: np.random.Generator, style: int) -> Lens:
-    stained = rng.random() < 0.3
+    stained = rng.random() < 0.3 and style != 2
     return Lens(
         phase=log_uniform(rng, 0.6, 4.0),
         shell=sometimes(rng, 1.5, 0.4 if style == 0 else 0.8),
@@ -264,12 +264,12 @@ def _add_lens(
     ball = np.sqrt(depth * (2 - depth))
     inside = soft_step(patch.level, edge)
     content = 1 + np.float32(lens.grain) * on_body(tiles.grain, body, patch)
-    content -= np.float32(0.25) * _vacuole(body, patch, lens)
+    content -= np.float32(0.5) * _vacuole(body, patch, lens)
     thick = np.float32(lens.phase * (1 + 0.4 * body.condensed)) * ball * content
     thick += np.float32(lens.granules) * ball * on_body(tiles.granules, body, patch, 31)
     thick += np.float32(lens.shell) * bump(patch.level - np.float32(1), lens.shell_width)
     phase[patch.window] += strength * inside * thick
-    absorption[patch.window] += strength * np.float32(lens.absorption) * inside * ball * content
+    absorption[patch.window] += strength * np.float32(lens.absorption) * inside * ball
     return paste_label(labels, body, patch, patch.level)
 
 
@@ -282,7 +282,7 @@ def _vacuole(body: Body, patch: Patch, lens: Lens) -> FloatArray | np.float32:
         patch.u - np.float32(away * np.cos(turn)), patch.v - np.float32(away * np.sin(turn))
     )
     size = lens.vacuole * body.radius * (0.5 + body.texture[1] / 256)
-    return 4 * soft_step(np.float32(size) - far, 1.5)
+    return soft_step(np.float32(size) - far, 2)
 
 
 def _backdrop(rng: np.random.Generator, shape: tuple[int, int]) -> FloatArray:

@@ -90,8 +90,8 @@ class Colony:
     def found(
         cls, rng: np.random.Generator, shape: tuple[int, int], growth: Growth, founders: int
     ) -> Colony:
-        """Scatter founders over the field, or one into every channel."""
-        margin = growth.division_length
+        """Scatter founders over the field (a few: well inside it), or one into every channel."""
+        margin = growth.division_length if founders > 5 else -0.15 * min(shape)
         y = rng.uniform(-margin, shape[0] + margin, founders)
         x = rng.uniform(-margin, shape[1] + margin, founders)
         angle = rng.uniform(0, 2 * np.pi, founders)
