@@ -16,6 +16,8 @@ from napari_sam2.training.clip_sampling import SMALLEST_AREA, cut_clip
 from napari_sam2.training.clip_sources import StoredMovies, SyntheticMovies
 from napari_sam2.training.clips import ClipBatch, ClipSource, clip_batches, default_sources
 from napari_sam2.training.datasets import LabelledMovie
+from napari_sam2.training.departures import choose_leaver
+from napari_sam2.training.vanishing import vanish
 
 
 def _discs(frames: int = 1, side: int = 200, seed: int = 0) -> LabelledMovie:
@@ -110,7 +112,7 @@ def test_vanished_object_is_gone_from_picture_and_mask() -> None:
     labels = torch.from_numpy(movie.labels.astype(np.int64))
     masks = torch.stack([labels[0] == 2, labels[0] == 3, labels[0] == 2]).repeat(3, 1, 1, 1)
     background = (labels == 0)[:, None].repeat(3, 1, 1, 1)
-    after, left = augment.vanish(images, masks, background, np.random.default_rng(0))
+    after, left = vanish(images, masks, background, np.random.default_rng(0))
     gone = ~left.flatten(2).any(2)
     assert gone.any()
     assert not gone[0].any()

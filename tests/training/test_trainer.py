@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from safetensors import safe_open
 from napari_sam2.model.config import PRESETS, SAM2Config
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.training.blobs import random_blobs
-from napari_sam2.training.checkpointing import export_average
+from napari_sam2.training.checkpointing import export_average, read_options
 from napari_sam2.training.clips import Clip
-from napari_sam2.training.options import TrainOptions
+from napari_sam2.training.options import TrainOptions, second_stage
+from napari_sam2.training.optimiser import make_optimiser, set_rate
 from napari_sam2.training.schedule import (
     choose_plan,
     choose_stream,
@@ -104,10 +106,90 @@ def test_a_run_moves_the_weights_and_writes_its_log(whole_run: Trainer) -> None:
     assert any("pair" in row or "quad" in row for row in rows)
 
 
+def test_the_log_is_on_the_tensorboard_too(whole_run: Trainer) -> None:
+    pytest.importorskip("tensorboard", reason="TensorBoard is an extra")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of protobuf, inside TensorBoard's reader
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        events = EventAccumulator(str(whole_run.folder / "tensorboard"))
+        events.Reload()
+        names = events.Tags()["scalars"]
+        rates = events.Scalars("run/rate")
+    assert any(name.startswith("train/still-") and name.endswith("/dice") for name in names)
+    assert [event.step for event in rates] == [2, 4, 6, 8]
+
+
 def test_resuming_without_a_checkpoint_starts_afresh(tmp_path: Path) -> None:
     trainer = make(tmp_path)
     assert not trainer.resume()
     assert trainer.state.step == 0
+
+
+def test_a_run_starts_from_the_average_of_another(whole_run: Trainer, tmp_path: Path) -> None:
+    options = replace(OPTIONS, reset_presence=True)
+    checkpoint = whole_run.folder / "checkpoint.pt"
+    exported = export_average(whole_run.folder, tmp_path / "w.safetensors", "bundled", "2.1")
+    average = whole_run.average.state_dict()
+    for path, tolerance in ((checkpoint, 0.0), (exported, 1e-3)):
+        trainer = make(tmp_path / path.suffix, options)
+        trainer.start_from(path)
+        for name, value in weights(trainer).items():
+            if "pred_obj_score_head" not in name:
+                assert torch.allclose(value, average[name], atol=tolerance, rtol=tolerance), name
+        for one, other in zip(
+            trainer.average.parameters(), trainer.model.parameters(), strict=True
+        ):
+            assert torch.equal(one, other)
+        last = trainer.model.sam_mask_decoder.pred_obj_score_head.layers[-1]
+        assert float(last.bias.detach()) == 2.0
+
+
+def test_weights_of_another_network_are_refused(whole_run: Trainer, tmp_path: Path) -> None:
+    larger = replace(tiny(), hidden_dim=128)
+    trainer = Trainer(larger, OPTIONS, whole_run.data, tmp_path)
+    with pytest.raises(ValueError, match="another network"):
+        trainer.start_from(whole_run.folder / "checkpoint.pt")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        trainer.start_from(tmp_path / "nowhere.safetensors")
+    (tmp_path / "checkpoint.pt").write_bytes((whole_run.folder / "checkpoint.pt").read_bytes())
+    with pytest.raises(ValueError, match="another configuration"):
+        trainer.resume()
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(
+    whole_run: Trainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = make(tmp_path)
+    trainer.save()
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def fill_the_disk(_: object, path: Path) -> None:
+        path.write_bytes(b"a part of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", fill_the_disk)
+    with pytest.raises(OSError, match="the last one stays"):
+        trainer.save()
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_encoder_learns_slower_towards_its_input() -> None:
+    model = SAM2(tiny())
+    optimiser = make_optimiser(model, replace(OPTIONS, layer_decay=0.5))
+    set_rate(optimiser, 1.0)
+    rate = {id(p): group["lr"] for group in optimiser.param_groups for p in group["params"]}
+    named = {name: rate[id(p)] for name, p in model.named_parameters()}
+    blocks = [named[f"image_encoder.trunk.blocks.{i}.norm1.weight"] for i in range(4)]
+    assert blocks == [1 / 16, 1 / 8, 1 / 4, 1 / 2]
+    assert named["image_encoder.trunk.patch_embed.proj.weight"] == 1 / 32
+    assert named["image_encoder.neck.convs.0.conv.weight"] == 1.0
+    assert named["sam_mask_decoder.iou_token.weight"] == 1.0
+
+
+def test_options_of_a_run_are_read_back(whole_run: Trainer) -> None:
+    assert read_options(whole_run.folder) == OPTIONS
 
 
 def test_export_is_half_precision_and_loads_strictly(whole_run: Trainer, tmp_path: Path) -> None:
@@ -171,6 +253,18 @@ def test_every_frame_is_answered(kind: str) -> None:
     assert all(torch.equal(step.truth, clip.masks[step.frame]) for step in steps)
 
 
+def test_a_resting_encoder_gets_no_gradient_and_the_memory_does() -> None:
+    clip = MovingBlobs().sample_clip(np.random.default_rng(0), 3, 2)
+    model = SAM2(tiny())
+    unroller = Unroller(model, torch.Generator().manual_seed(0))
+    plan = Plan("mask", corrected_frame=2, corrections=3, encoder_learns=False)
+    steps = unroller.run(clip.images[None], clip.masks[None], clip.annotated[None], plan)
+    assert [step.frame for step in steps] == [1, 2, 2, 2, 2]
+    steps[-1].answer.logits.sum().backward()
+    assert all(p.grad is None for p in model.image_encoder.parameters())
+    assert any(p.grad is not None for p in model.memory_attention.parameters())
+
+
 def test_objects_that_are_not_on_the_first_frame_are_left_out() -> None:
     clip = MovingBlobs().sample_clip(np.random.default_rng(0), 2, 3)
     clip.masks[0, 1] = False
@@ -224,13 +318,28 @@ def test_stills_never_start_from_a_mask_and_clips_often_do() -> None:
     assert {plan.kind for plan in stills} == {"click", "box"}
     assert sum(plan.kind == "mask" for plan in clips) / 300 == pytest.approx(0.5, abs=0.1)
     assert {plan.corrected_frame for plan in clips} == {None, 1, 2, 3}
+    assert {plan.corrections for plan in clips if plan.corrected_frame} == {1, 2, 3}
+    assert max(plan.first_clicks for plan in stills) == 7
+    assert all(plan.encoder_learns for plan in stills)
+    resting = sum(not plan.encoder_learns for plan in clips) / len(clips)
+    assert resting == pytest.approx(options.encoder_rest, abs=0.1)
 
 
 def test_focal_loss_and_fine_contours_come_late() -> None:
     options = TrainOptions()
-    early, late = loss_weights(options, 0.1), loss_weights(options, 0.95)
+    early, late = loss_weights(options, 0.1, 1), loss_weights(options, 0.95, 1)
     assert (early.focal, early.balanced, early.upsample) == (0.0, 1.0, 1)
     assert (late.focal, late.upsample) == (20.0, 2)
+    # Weights that were learned already get everything at once.
+    assert loss_weights(second_stage(), 0.0, 1).focal == 20.0
+
+
+def test_presence_is_not_learned_where_the_object_is_always_there() -> None:
+    options = TrainOptions()
+    assert loss_weights(options, 0.1, 1).presence == 0.0
+    still, clip = loss_weights(options, 0.9, 1), loss_weights(options, 0.9, 8)
+    assert 0 < still.presence < 0.2 * clip.presence
+    assert clip.absent > 1
 
 
 @pytest.mark.parametrize(

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 
+from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.config import PRESETS
-from napari_sam2.training.checkpointing import export_average
-from napari_sam2.training.clips import ClipBatch, clip_batches, default_sources
-from napari_sam2.training.options import TrainOptions
-from napari_sam2.training.trainer import TrainData, Trainer
-from napari_sam2.training.validation import ValidationSet
+from napari_sam2.training.checkpointing import OPTIONS, export_average, read_options
+from napari_sam2.training.clips import default_sources
+from napari_sam2.training.held_back import held_back
+from napari_sam2.training.options import TrainOptions, second_stage
+from napari_sam2.training.trainer import TrainData, Trainer, fast_attention
+from napari_sam2.training.validation import summary, validate
 
 app = typer.Typer(help="Train the bundled network.", no_args_is_help=True)
 
@@ -27,51 +28,43 @@ def _say(line: str) -> None:
     typer.echo(f"{datetime.now(UTC):%H:%M:%S} {line}")
 
 
-def _held_back(data: Path, cache: Path) -> ValidationSet:
-    """Return fixed validation batches of stills and of eight-frame clips."""
-    sources, _ = default_sources(data, cache, "validation")
-    by_name = {source.name: source for source in sources}
-
-    def take(name: str, batch: int, frames: int, count: int) -> list[ClipBatch]:
-        batches = clip_batches(
-            [by_name[name]], [1.0], batch=batch, num_frames=frames, num_objects=3, seed=7
-        )
-        return list(islice(batches, count))
-
-    return ValidationSet(
-        stills={name: take(name, 8, 1, 6) for name in ("dsb2018", "synthetic")},
-        clips={"synthetic": take("synthetic", 4, 8, 4)},
-    )
-
-
 _DATA = Path(os.environ.get("NAPARI_SAM2_DATA", "../shared/data"))
 
 
 @app.command()
-def train(
+def train(  # noqa: PLR0913 - each argument is an option that the user sees
     out: Annotated[Path, typer.Option(help="Folder of the run")],
     data: Annotated[Path, typer.Option(help="Folder of the annotated sets")] = _DATA,
-    minutes: Annotated[float, typer.Option(help="Training time")] = 95.0,
+    minutes: Annotated[float | None, typer.Option(help="Training time in all")] = None,
     preset: Annotated[str, typer.Option(help="Network to train")] = "bundled",
+    movies: Annotated[int, typer.Option(help="Different synthetic movies")] = 600,
     resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint")] = False,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Weights to start from: the second stage")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Any other option, as name=value")
     ] = None,
 ) -> None:
-    """Train from scratch, or go on with a run.
+    """Train from scratch, from the weights of another run, or go on with a run.
 
-    Synthetic movies are kept beside the folder of the run; OMP_NUM_THREADS sets the threads.
+    Going on takes the options of the run, but for those that are given anew; the data may be
+    others than before. Synthetic movies are kept beside the folder of the run; OMP_NUM_THREADS
+    sets the threads.
     """
     # Gradients that fade out pass through the slow range of the processor's numbers.
     torch.set_flush_denormal(True)
-    options = _options(minutes, set_ or [])
+    options = TrainOptions() if start is None else second_stage()
+    if resume and (out / OPTIONS).is_file():
+        options = read_options(out)
+    options = _changed(options, minutes, set_ or [])
     cache = out.parent / "synthetic"
-    sources, weights = default_sources(data, cache)
+    sources, weights = default_sources(data, cache, movies=movies)
     _say("reading validation clips")
-    run = TrainData(sources, weights, _held_back(data, cache))
+    run = TrainData(sources, weights, held_back(data, cache))
     trainer = Trainer(PRESETS[preset], options, run, out, _say)
-    if resume:
-        trainer.resume()
+    if not (resume and trainer.resume()) and start is not None:
+        trainer.start_from(start)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: trainer.stop())
     trainer.train()
@@ -88,17 +81,34 @@ def export(
     _say(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
 
 
-def _options(minutes: float, texts: list[str]) -> TrainOptions:
-    """Return options from the command line's name=value texts."""
+@app.command()
+def measure(
+    weights: Annotated[Path, typer.Argument(help="Safetensors file, or a name of the list")],
+    data: Annotated[Path, typer.Option(help="Folder of the annotated sets")] = _DATA,
+    cache: Annotated[Path, typer.Option(help="Folder of synthetic movies")] = Path(
+        "runs/synthetic"
+    ),
+) -> None:
+    """Measure weights on the validation clips, as a run does."""
+    model = load_model(str(weights)).eval()
+    with fast_attention():
+        figures = validate(model, held_back(data, cache))
+    for name, measures in figures.items():
+        _say(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in measures.items()))
+    _say(summary(figures))
+
+
+def _changed(options: TrainOptions, minutes: float | None, texts: list[str]) -> TrainOptions:
+    """Return options changed by the command line's name=value texts."""
     kinds: dict[str, type] = {f.name: type(f.default) for f in fields(TrainOptions)}
-    values: dict[str, float | int | bool] = {"minutes": minutes}
+    values: dict[str, float | int | bool] = {} if minutes is None else {"minutes": minutes}
     for text in texts:
         name, _, value = text.partition("=")
         if name not in kinds:
             raise typer.BadParameter(f"{name!r} is not one of {', '.join(sorted(kinds))}")
         is_flag = kinds[name] is bool
         values[name] = value.lower() in ("1", "true", "yes") if is_flag else kinds[name](value)
-    return TrainOptions(**values)  # type: ignore[arg-type]
+    return replace(options, **values)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch.nn import functional as F
 
 #: Side of the clips in pixels: the input of the bundled network.
@@ -36,7 +35,7 @@ def still_motion(
     rng: np.random.Generator, frames: int, diameter: float, strength: float = 1.0
 ) -> Motion:
     """Motion for objects of ``diameter`` clip pixels; one still in eight makes them leave."""
-    leaving = frames > 2 and rng.random() < 0.125 * strength
+    leaving = frames > 1 and rng.random() < 0.125 * strength
     speed = rng.exponential(0.08 * strength) * diameter
     if leaving:
         speed = rng.uniform(0.5, 1.2) * SIDE / frames
@@ -106,56 +105,6 @@ def sample(values: torch.Tensor, places: torch.Tensor, padding: str) -> torch.Te
     return F.grid_sample(values, relative, padding_mode=padding, align_corners=True)
 
 
-def vanish(
-    images: torch.Tensor, masks: torch.Tensor, background: torch.Tensor, rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Make one object of a grey clip disappear from some frame on, behind local background.
-
-    Parameters
-    ----------
-    images : torch.Tensor
-        (T, 1, H, W) float32; a clip in colour or without free background is left as it is.
-    masks : torch.Tensor
-        (T, N, H, W) bool.
-    background : torch.Tensor
-        (T, 1, H, W) bool, pixels of no object.
-    rng : numpy.random.Generator
-        Source of all randomness.
-    """
-    frames, channels = images.shape[:2]
-    index = int(rng.integers(masks.shape[1]))
-    first = int(rng.integers(1, frames))
-    last = frames if rng.random() < 0.7 else int(rng.integers(first + 1, frames + 1))
-    if channels != 1:
-        return images, masks
-    solid = masks[:, index : index + 1]
-    grown = _dilate(solid, 3)
-    free = _dilate(grown, 9) & background & ~grown
-    if int(free[first:last].flatten(1).sum(1).min()) < 200:
-        return images, masks
-    images, masks = images.clone(), masks.clone()
-    gone = masks[0, index].clone()
-    for frame in range(first, last):
-        around = images[frame, 0][free[frame, 0]]
-        noise = torch.from_numpy(rng.choice(around.numpy(), images.shape[2:]))
-        fill = 0.5 * (around.median() + _blur(noise[None, None], 1.0)[0, 0])
-        cover = _blur(grown[frame : frame + 1].float(), 1.5)[0, 0]
-        images[frame, 0] = torch.lerp(images[frame, 0], fill, cover.clamp(0, 1))
-    # Repeated rows of the same object disappear together.
-    same = [row for row in range(masks.shape[1]) if torch.equal(masks[0, row], gone)]
-    masks[first:last, same] = False
-    return images, masks
-
-
-def _dilate(solid: torch.Tensor, reach: int) -> torch.Tensor:
-    """Grow (T, 1, H, W) bool by a square of half side ``reach``."""
-    # Not max pooling: on a CPU it takes many times longer.
-    wide = solid.numpy().astype(np.uint8)
-    for axis in (-1, -2):
-        wide = ndimage.maximum_filter1d(wide, 2 * reach + 1, axis=axis)
-    return torch.from_numpy(wide > 0)
-
-
 def normalise(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Map percentiles of the clip to 0..1 per channel, as the predictor does, with jitter.
 
@@ -189,7 +138,7 @@ def vary_intensity(images: torch.Tensor, rng: np.random.Generator) -> torch.Tens
         base = float(rng.uniform(0, 0.35))
         images = base + images * float(rng.uniform(0.4, 1.0)) * (1 - base)
     if rng.random() < 0.2:
-        images = _blur(images, float(rng.uniform(0.5, 1.8)))
+        images = blur(images, float(rng.uniform(0.5, 1.8)))
     if frames > 1 and rng.random() < 0.5:
         flicker = np.exp(rng.normal(0, 0.07, frames)).astype(np.float32)
         images = images * torch.from_numpy(flicker).view(-1, 1, 1, 1)
@@ -206,7 +155,8 @@ def vary_intensity(images: torch.Tensor, rng: np.random.Generator) -> torch.Tens
     return images
 
 
-def _blur(images: torch.Tensor, sigma: float) -> torch.Tensor:
+def blur(images: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Smooth (T, C, H, W) by a Gaussian of standard deviation ``sigma`` pixels."""
     reach = int(3 * sigma) + 1
     taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float32) / sigma) ** 2)
     taps = taps / taps.sum()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
+
+from napari_sam2.training.options import TrainOptions
 
 if TYPE_CHECKING:
     from napari_sam2.model.sam2 import SAM2
 
 CHECKPOINT = "checkpoint.pt"
+OPTIONS = "options.json"
 
 
 @dataclass
@@ -54,19 +57,28 @@ class Learners:
 
 
 def save_run(folder: Path, state: RunState, learners: Learners) -> Path:
-    """Write everything that resuming needs, replacing the last checkpoint whole."""
+    """Write everything that resuming needs, replacing the last checkpoint whole.
+
+    Raises
+    ------
+    OSError
+        When the disk is full; the last checkpoint stays.
+    """
     path = folder / CHECKPOINT
     part = path.with_suffix(".part")
-    torch.save(
-        {
-            "state": asdict(state),
-            "model": learners.model.state_dict(),
-            "average": learners.average.state_dict(),
-            "head": learners.head.state_dict(),
-            "optimiser": learners.optimiser.state_dict(),
-        },
-        part,
-    )
+    values = {
+        "state": asdict(state),
+        "model": learners.model.state_dict(),
+        "average": learners.average.state_dict(),
+        "head": learners.head.state_dict(),
+        "optimiser": learners.optimiser.state_dict(),
+    }
+    try:
+        torch.save(values, part)
+    except (OSError, RuntimeError) as error:
+        # PyTorch reports a full disk as either.
+        part.unlink(missing_ok=True)
+        raise OSError(f"{path} could not be written ({error}); the last one stays") from error
     part.replace(path)
     return path
 
@@ -78,13 +90,53 @@ def load_run(folder: Path, learners: Learners) -> RunState:
     ------
     FileNotFoundError
         When the folder holds no checkpoint.
+    ValueError
+        When it is of another network or of another layout of the optimiser.
     """
     saved = _read(folder)
-    learners.model.load_state_dict(saved["model"])
-    learners.average.load_state_dict(saved["average"])
-    learners.head.load_state_dict(saved["head"])
-    learners.optimiser.load_state_dict(saved["optimiser"])
+    try:
+        learners.model.load_state_dict(saved["model"])
+        learners.average.load_state_dict(saved["average"])
+        learners.head.load_state_dict(saved["head"])
+        learners.optimiser.load_state_dict(saved["optimiser"])
+    except (RuntimeError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise ValueError(
+            f"{folder / CHECKPOINT} is of another configuration ({first}); resume with the one "
+            "that it was made with, or start from its weights in a new folder"
+        ) from error
     return RunState(**saved["state"])
+
+
+def load_start(path: Path, model: nn.Module, head: nn.Module) -> None:
+    """Read weights that another run ended with.
+
+    Parameters
+    ----------
+    path : Path
+        Safetensors, or a run's checkpoint: then the averaged network and the extra head.
+    model, head : Module
+        Filled in place; the head stays as it is where the file has none.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ValueError
+        When the weights do not fit the network.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there: name a checkpoint.pt or a safetensors file")
+    try:
+        if path.suffix == ".safetensors":
+            model.load_state_dict({k: v.float() for k, v in load_file(path).items()})
+            return
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(saved["average"])
+        head.load_state_dict(saved["head"])
+    except RuntimeError as error:
+        first = str(error).splitlines()[0]
+        raise ValueError(f"{path} holds weights of another network: {first}") from error
 
 
 def export_average(folder: Path, target: Path, config_name: str, version: str) -> Path:
@@ -138,7 +190,14 @@ def _read(folder: Path) -> dict[str, Any]:
     return saved
 
 
-def write_options(folder: Path, options: Any) -> None:
+def write_options(folder: Path, options: TrainOptions) -> None:
     """Keep the options of a run beside its checkpoint."""
     text = json.dumps(asdict(options), indent=2)
-    (folder / "options.json").write_text(text + "\n", encoding="utf-8")
+    (folder / OPTIONS).write_text(text + "\n", encoding="utf-8")
+
+
+def read_options(folder: Path) -> TrainOptions:
+    """Return the options that a run was last trained with; those it does not know are defaults."""
+    values = json.loads((folder / OPTIONS).read_text(encoding="utf-8"))
+    known = {entry.name for entry in fields(TrainOptions)}
+    return TrainOptions(**{name: value for name, value in values.items() if name in known})

@@ -12,9 +12,18 @@ from scipy import ndimage
 
 from napari_sam2.training import augment
 from napari_sam2.training.datasets import LabelledMovie, ObjectTable
+from napari_sam2.training.departures import choose_leaver
+from napari_sam2.training.vanishing import vanish
 
-#: Diameters in clip pixels that the first object is scaled to, log-uniform.
-DIAMETERS = (18.0, 120.0)
+#: Diameters in clip pixels that the first object is scaled to, log-uniform: the middle of the
+#: range in most clips, because the predictor looks at an object in a view of five diameters.
+DIAMETERS = (12.0, 140.0)
+USUAL_DIAMETERS = (25.0, 75.0)
+_USUAL_SHARE = 0.7
+#: Share of the clips of movies whose first object is one that vanishes, where there is any.
+LEAVER_SHARE = 0.4
+#: Share of the clips in which an object is painted out, of stills and of movies.
+_VANISH_SHARE = (0.35, 0.12)
 #: Magnification in clip pixels per source pixel stays within these.
 SCALES = (0.3, 5.0)
 #: An object of fewer pixels on the first frame is not asked for.
@@ -55,13 +64,9 @@ def cut_clip(
         Images (T, 3, H, W) float32 within 0..1 and masks (T, N, H, W) bool, or None where the
         drawn frame or window has no object that is large enough.
     """
-    frames = _choose_frames(len(movie), movie.max_stride, num_frames, rng)
-    table = movie.objects(int(frames[0]))
-    smallest = _SMALLEST_PROFILE if movie.traced else _SMALLEST_SOURCE_AREA
-    table = table.pick(table.areas >= smallest)
+    frames, table, focus = _choose_focus(movie, num_frames, rng)
     if not len(table.ids):
         return None
-    focus = int(rng.integers(len(table.ids)))
     diameter = _diameter(table.boxes[focus])
     window = _choose_window(table.boxes[focus], diameter, movie.labels.shape[1:], rng)
     # Stills get all their motion here; movies have their own and sometimes a moving stage.
@@ -77,10 +82,31 @@ def cut_clip(
     if not len(kept):
         return None
     masks = masks[:, kept[torch.arange(num_objects) % len(kept)]]
-    if len(movie) == 1 and num_frames > 2 and rng.random() < 0.15:
-        images, masks = augment.vanish(images, masks, background, rng)
+    if num_frames > 1 and rng.random() < _VANISH_SHARE[min(len(movie), 2) - 1]:
+        images, masks = vanish(images, masks, background, rng)
     images = augment.vary_intensity(augment.normalise(images, rng), rng)
     return images.contiguous(), masks
+
+
+def _choose_focus(
+    movie: LabelledMovie, num_frames: int, rng: np.random.Generator
+) -> tuple[IntArray, ObjectTable, int]:
+    """Frames, the objects of the first that are large enough, and the row of the first object."""
+    smallest = _SMALLEST_PROFILE if movie.traced else _SMALLEST_SOURCE_AREA
+    leaver = None
+    # Profiles of a traced body come and go by themselves; frames without labels say nothing.
+    is_told = not movie.traced and movie.annotated is None
+    if num_frames > 1 and len(movie) > 1 and is_told and rng.random() < LEAVER_SHARE:
+        leaver = choose_leaver(movie, num_frames, smallest, rng)
+    if leaver is None:
+        frames = _choose_frames(len(movie), movie.max_stride, num_frames, rng)
+    else:
+        frames = leaver.frames
+    table = movie.objects(int(frames[0]))
+    table = table.pick(table.areas >= smallest)
+    if leaver is not None:
+        return frames, table, int(np.flatnonzero(table.ids == leaver.number)[0])
+    return frames, table, int(rng.integers(max(len(table.ids), 1)))
 
 
 def _choose_frames(
@@ -105,7 +131,8 @@ def _diameter(box: IntArray) -> float:
 def _choose_window(
     box: IntArray, diameter: float, shape: Sequence[int], rng: np.random.Generator
 ) -> _Window:
-    wanted = float(np.exp(rng.uniform(*np.log(DIAMETERS))))
+    limits = USUAL_DIAMETERS if rng.random() < _USUAL_SHARE else DIAMETERS
+    wanted = float(np.exp(rng.uniform(*np.log(limits))))
     # Mostly no larger than the source: the rest would be padding.
     least = (0.75 if rng.random() < 0.1 else 1.0) * augment.SIDE / min(shape)
     least = max(SCALES[0], min(least, SCALES[1]))

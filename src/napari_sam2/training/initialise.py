@@ -49,7 +49,7 @@ def initialise(model: SAM2, seed: int) -> None:
         _match_positions(transformer.final_attn_token_to_image, generator)
         _let_positions_speak(model)
         remember_places(model)
-        _expect_objects(model)
+        expect_objects(model)
 
 
 def _spread_linear_layers(model: nn.Module, generator: torch.Generator) -> None:
@@ -118,12 +118,23 @@ def remember_places(model: SAM2) -> None:
             parameter.fill_(0.1)
 
 
-def _expect_objects(model: SAM2) -> None:
-    """Start with the belief that the object is there and that the IoU is middling.
+def expect_objects(model: SAM2, generator: torch.Generator | None = None) -> None:
+    """Start with the belief that the object is there, in place.
 
     A score that starts below zero would cut the object pointer off before it has learned.
+
+    Parameters
+    ----------
+    model : SAM2
+    generator : torch.Generator or None
+        Draws the whole head anew; None only turns its last layer down.
     """
     head = model.sam_mask_decoder.pred_obj_score_head
-    last = [m for m in head.modules() if isinstance(m, nn.Linear)][-1]
-    last.weight.mul_(0.1)
-    last.bias.fill_(2.0)
+    linears = [m for m in head.modules() if isinstance(m, nn.Linear)]
+    with torch.no_grad():
+        if generator is not None:
+            for linear in linears:
+                nn.init.xavier_uniform_(linear.weight, generator=generator)
+                linear.bias.zero_()
+        linears[-1].weight.mul_(0.1)
+        linears[-1].bias.fill_(2.0)

@@ -67,17 +67,21 @@ def dice_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def near_weights(target: torch.Tensor) -> torch.Tensor:
-    """Return pixel weights, (B, h, w), that sum to one and favour the object's surroundings.
+    """Return pixel weights, (B, h, w), that sum to one and favour contours.
 
-    Two thirds of the weight lie on the object and what is near it, evenly, so that neither
-    side of a contour is preferred; the rest is spread over everything farther away.
+    A third of the weight lies on a narrow band along the contour, a third on the object and what
+    is near it, and the rest is spread over everything farther away. Within each third it is
+    even, so that neither side of a contour is preferred.
     """
-    near = grow(target > 0, _NEAR * max(1, target.shape[-1] // 64))
+    scale = max(1, target.shape[-1] // 64)
+    near = grow(target > 0, _NEAR * scale)
+    contour = grow(target > 0.5, scale) & grow(target <= 0.5, scale)
+    regions = (contour, near & ~contour, ~near)
     shares = []
-    for region, share in ((near, 2.0 / 3.0), (~near, 1.0 / 3.0)):
+    for region in regions:
         count = region.sum((-2, -1), keepdim=True).clamp(min=1)
-        shares.append(region * (share / count))
-    return shares[0] + shares[1]
+        shares.append(region / (count * len(regions)))
+    return torch.stack(shares).sum(0)
 
 
 def grow(region: torch.Tensor, steps: int) -> torch.Tensor:
@@ -153,10 +157,7 @@ def answer_loss(answer: Answer, truth: torch.Tensor, weights: LossWeights) -> Lo
     weights : LossWeights
     """
     present = truth.flatten(1).any(1)  # (B,)
-    score = answer.object_score[:, 0].float()
-    presence = F.binary_cross_entropy_with_logits(score, present.float())
-    correct = ((score > 0) == present).float().mean()
-    parts = {"presence": float(presence.detach()), "presence_right": float(correct)}
+    presence, parts = _presence_terms(answer.object_score[:, 0].float(), present, weights.absent)
     total = weights.presence * presence
     rows = present.nonzero()[:, 0]
     if len(rows) > 0:
@@ -171,17 +172,30 @@ def answer_loss(answer: Answer, truth: torch.Tensor, weights: LossWeights) -> Lo
     return LossTerms(total, parts)
 
 
+def _presence_terms(
+    score: torch.Tensor, present: torch.Tensor, absent_weight: float
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """Return the cross-entropy of presence, and how often each of the two verdicts is right."""
+    each = F.binary_cross_entropy_with_logits(score, present.float(), reduction="none")
+    # Most objects are there on most frames: without a weight, always saying so pays.
+    loss = torch.where(present, each, absent_weight * each).mean()
+    parts = {"presence": float(loss.detach())}
+    for name, rows in (("seen_right", present), ("gone_right", ~present)):
+        if rows.any():
+            parts[name] = float(((score > 0) == present)[rows].float().mean())
+    return loss, parts
+
+
 def _mask_terms(
     logits: torch.Tensor, ious: torch.Tensor, truth: torch.Tensor, weights: LossWeights
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Return mask and IoU loss of rows with an object, and their parts."""
-    actual, best = _fit(logits, truth)
+    cells = (logits.shape[-2] * weights.upsample, logits.shape[-1] * weights.upsample)
+    target = soft_target(truth, cells)
+    actual, best = _fit(logits, target)
     index = torch.arange(len(logits))
     pair = torch.stack([logits[:, 0], logits[index, best]], dim=1)  # (B, 2, h, w)
-    cells = (logits.shape[-2] * weights.upsample, logits.shape[-1] * weights.upsample)
-    if weights.upsample > 1:
-        pair = F.interpolate(pair, size=cells, mode="bilinear", align_corners=False)
-    total, parts = _pair_terms(pair, soft_target(truth, cells), weights)
+    total, parts = _pair_terms(_enlarge(pair, cells), target, weights)
     if weights.others > 0:
         total = total + weights.others * _others_term(logits[:, 1:], truth)
     iou_error = (ious - actual).abs().mean()
@@ -202,11 +216,22 @@ def _others_term(candidates: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     return dice_loss(candidates, target).mean()
 
 
+def _enlarge(logits: torch.Tensor, cells: tuple[int, int]) -> torch.Tensor:
+    """Interpolate (B, M, h, w) as the predictor does."""
+    if logits.shape[-2:] == cells:
+        return logits
+    return F.interpolate(logits, size=cells, mode="bilinear", align_corners=False)
+
+
 @torch.no_grad()
-def _fit(logits: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the IoU of every mask, (B, M), and the candidate of the lowest dice loss, (B,)."""
-    height, width = logits.shape[-2:]
-    target = soft_target(truth, (height, width))[:, None]  # (B, 1, h, w)
+def _fit(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the IoU of every mask, (B, M), and the candidate of the lowest dice loss, (B,).
+
+    The IoU is that of the enlarged masks: what it predicts is what is chosen by.
+    """
+    cells = (int(target.shape[-2]), int(target.shape[-1]))
+    target = target[:, None]  # (B, 1, h, w)
+    logits = _enlarge(logits, cells)
     actual = mask_iou(logits > 0, target > 0.5)
     candidates = logits[:, 1:]
     best = dice_loss(candidates, target.expand_as(candidates)).argmin(1) + 1

@@ -37,6 +37,13 @@ class TrainOptions:
     still_share: float = _option(0.45, "Stills", "Share of the run on stills only", 0, 1)
     pair_share: float = _option(0.15, "Pairs", "Share of the run on two-frame clips", 0, 1)
     still_mix: float = _option(0.5, "Stills kept", "Share of stills in clip phases", 0, 1)
+    layer_decay: float = _option(
+        1.0, "Layer decay", "Rate of each block of the encoder over that of the next", 0.1, 1
+    )
+    reset_presence: bool = field(
+        default=False,
+        metadata={"title": "Forget presence", "help": "Start the presence head anew"},
+    )
     blob_steps: int = _option(
         150, "Ellipses first", "Steps on ellipses in place of true masks at the start", 0, 1e6
     )
@@ -44,13 +51,26 @@ class TrainOptions:
     still_objects: int = _option(3, "Objects a still", "Objects in one image", 1, 256)
     clip_frames: int = _option(16, "Frames a step", "Frames in one step of clips", 2, 4096)
     clip_objects: int = _option(3, "Objects a clip", "Objects in one clip", 1, 256)
+    encoder_rest: float = _option(
+        0.5, "Encoder at rest", "Share of the steps on clips that do not train the encoder", 0, 1
+    )
     long_frames: int = _option(8, "Longest clip", "Frames of the longest clips", 4, 64)
     still_clicks: int = _option(
         2, "Corrective clicks", "At most, after the first prompt of a still", 0, 16
     )
+    long_corrections: float = _option(
+        0.06, "Long corrections", "Chance of up to seven corrective clicks on a still", 0, 1
+    )
     correction: float = _option(
         0.4, "Second prompt", "Chance that a later frame of a clip is corrected", 0, 1
     )
+    presence: float = _option(
+        2.0, "Presence", "Weight of the loss of presence on clips; stills have a tenth", 0, 1e3
+    )
+    absent: float = _option(
+        3.0, "Absent objects", "Weight of an absent object over that of a present one", 0, 1e3
+    )
+    ranking: float = _option(2.0, "Predicted IoU", "Weight of its error", 0, 1e3)
     affinity: float = _option(
         1.0, "Affinity", "Weight of the lesson on pairs of cells, fading to the end", 0, 1e3
     )
@@ -77,3 +97,26 @@ class TrainOptions:
         if self.minutes == 0 and self.max_steps == 0:
             msg = "minutes and max_steps are both 0: set one of them to a positive number"
             raise ValueError(msg)
+
+
+def second_stage() -> TrainOptions:
+    """Return the options of a run that starts from learned weights.
+
+    No lesson on ellipses, no phase of stills or of pairs: clips of all lengths from the start,
+    all losses as they are at the end of a first run, and a presence head that starts anew,
+    because stills, on which the object is always there, have taught the old one to say nothing
+    else.
+    """
+    return TrainOptions(
+        learning_rate=4e-4,
+        warmup=0.02,
+        layer_decay=0.95,
+        reset_presence=True,
+        ema_decay=0.998,
+        still_share=0.0,
+        pair_share=0.0,
+        blob_steps=0,
+        affinity=0.5,
+        balanced_until=0.0,
+        fine_from=0.0,
+    )

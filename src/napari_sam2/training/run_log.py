@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from torch.utils.tensorboard import SummaryWriter
+
 LOSS_COLUMNS = (
     "loss",
     "presence",
-    "presence_right",
+    "seen_right",
+    "gone_right",
     "dice0",
     "dice",
     "balanced",
@@ -38,19 +42,24 @@ def append_row(path: Path, row: Mapping[str, object]) -> None:
 
 
 @dataclass
-class StepLog:
-    """Means of the parts of the loss, a row for each stream of data and kind of prompt.
+class RunLog:
+    """Means of the parts of the loss and figures of validation, as CSV and for TensorBoard.
 
     Attributes
     ----------
-    path : Path
-        CSV file that rows are appended to.
+    folder : Path
+        ``steps.csv`` has a row for each stream of data and kind of prompt, ``validation.csv`` one
+        for each figure; ``tensorboard/`` holds the same where TensorBoard is installed.
     """
 
-    path: Path
+    folder: Path
     _sums: dict[str, dict[str, list[float]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
+
+    def __post_init__(self) -> None:
+        """Open TensorBoard's file."""
+        self._board = open_board(self.folder / "tensorboard")
 
     def add(self, name: str, parts: Mapping[str, float]) -> None:
         """Note the parts of one answer under the name of its kind."""
@@ -60,9 +69,41 @@ class StepLog:
     def write(self, step: int, elapsed: float, rate: float, step_seconds: float) -> None:
         """Append the means since the last row and forget them."""
         head = {"step": step, "elapsed": elapsed, "rate": rate, "step_seconds": step_seconds}
+        self._show("run", {"rate": rate, "step_seconds": step_seconds}, step)
         for name in sorted(self._sums):
             sums = self._sums[name]
-            means = {k: sum(sums[k]) / len(sums[k]) if sums[k] else "" for k in LOSS_COLUMNS}
+            means = {k: sum(sums[k]) / len(sums[k]) for k in LOSS_COLUMNS if sums[k]}
             count = max(len(values) for values in sums.values())
-            append_row(self.path, {**head, "answers": name, "count": count, **means})
+            row = {k: means.get(k, "") for k in LOSS_COLUMNS}
+            append_row(self.folder / "steps.csv", {**head, "answers": name, "count": count, **row})
+            self._show(f"train/{name}", means, step)
         self._sums.clear()
+
+    def write_figures(
+        self, step: int, elapsed: float, figures: Mapping[str, Mapping[str, float]]
+    ) -> None:
+        """Append the figures of a validation: set of data, measure, value."""
+        for name, measures in figures.items():
+            for measure, value in measures.items():
+                row = {"step": step, "elapsed": elapsed, "set": name, "measure": measure}
+                append_row(self.folder / "validation.csv", {**row, "value": value})
+            self._show(f"validation/{name}", measures, step)
+
+    def close(self) -> None:
+        """Write out what is still held back."""
+        if self._board is not None:
+            self._board.flush()
+
+    def _show(self, name: str, values: Mapping[str, float], step: int) -> None:
+        if self._board is not None:
+            for key, value in values.items():
+                self._board.add_scalar(f"{name}/{key}", value, step)
+
+
+def open_board(folder: Path) -> SummaryWriter | None:
+    """Return a writer for TensorBoard, or None where it is not installed."""
+    if find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,9 @@ from napari_sam2.training.unroll import Plan
 if TYPE_CHECKING:
     from napari_sam2.training.options import TrainOptions
     from napari_sam2.training.prompt_simulation import PromptKind
+
+_MOST_CLICKS = 7  # corrective clicks on one still
+_STILL_PRESENCE = 0.1  # weight of presence on stills over that on clips
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +70,33 @@ def choose_stream(options: TrainOptions, done: float, rng: np.random.Generator) 
         return "still"
     if done < options.still_share + options.pair_share:
         return "pair"
-    return str(rng.choice(["pair", "quad", "long"], p=[0.2, 0.5, 0.3]))
+    return str(rng.choice(["pair", "quad", "long"], p=[0.15, 0.4, 0.45]))
 
 
 def choose_plan(options: TrainOptions, num_frames: int, rng: np.random.Generator) -> Plan:
     """Draw the prompts of one step.
 
-    Stills get a click or a box (a mask would be its own answer) and corrective clicks. Clips get
-    a mask, a click or a box in the proportion 2 : 1 : 1 and, by chance, a second prompted frame.
+    Stills get a click or a box (a mask would be its own answer) and corrective clicks, seldom as
+    many as seven. Clips get a mask, a click or a box in the proportion 2 : 1 : 1 and, by chance,
+    a second prompted frame with one to three clicks. In a part of the steps on clips the encoder
+    rests: the stills teach it as well, and the memory learns twice as much in the same time.
     """
     if num_frames == 1:
         # Half of the steps go without: first prompts are the harder half of the lesson.
         clicks = int(rng.integers(options.still_clicks + 1)) if rng.random() < 0.6 else 0
+        if rng.random() < options.long_corrections:
+            clicks = int(rng.integers(3, _MOST_CLICKS + 1))
         return Plan("click" if rng.random() < 0.65 else "box", clicks)
     kind: PromptKind = ("mask", "mask", "click", "box")[int(rng.integers(4))]
-    first_clicks = 0 if kind == "mask" else int(rng.random() < 0.3)
+    plan = Plan(
+        kind,
+        first_clicks=0 if kind == "mask" else int(rng.random() < 0.3),
+        encoder_learns=bool(rng.random() >= options.encoder_rest),
+    )
     if rng.random() >= options.correction:
-        return Plan(kind, first_clicks)
-    return Plan(kind, first_clicks, corrected_frame=int(rng.integers(1, num_frames)))
+        return plan
+    corrected, clicks = int(rng.integers(1, num_frames)), int(rng.choice([1, 1, 2, 3]))
+    return replace(plan, corrected_frame=corrected, corrections=clicks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +108,35 @@ class LossWeights:
     dice: float = 1.0
     iou: float = 1.0
     presence: float = 1.0
+    absent: float = 1.0
     others: float = 0.25
     affinity: float = 0.0
     upsample: int = 1
 
 
-def loss_weights(options: TrainOptions, done: float) -> LossWeights:
-    """Return the weights at progress `done`.
+def loss_weights(options: TrainOptions, done: float, num_frames: int) -> LossWeights:
+    """Return the weights at progress `done` for a step of clips of `num_frames` frames.
 
     Focal loss alone drives the logits of small objects to where dice has no gradient, so a
     balanced cross-entropy starts the run and fades while focal loss comes in.
+
+    On a still the object is always there. As long as stills are all that is seen, presence is
+    left alone: it would learn a constant, and not unlearn it in the clips. Later they keep a
+    small weight, so that a first prompt goes on being answered.
     """
     fade = min(1.0, max(0.0, (done - options.balanced_until) / 0.1))
+    if options.balanced_until == 0:
+        fade = 1.0
+    if num_frames > 1:
+        presence = options.presence
+    else:
+        presence = options.presence * _STILL_PRESENCE * float(done >= options.still_share)
     return LossWeights(
         focal=20.0 * fade,
-        balanced=1.0 - 0.5 * fade,
+        balanced=1.0,
+        iou=options.ranking,
+        presence=presence,
+        absent=options.absent,
         affinity=options.affinity * (1.0 - done),
         upsample=2 if done >= options.fine_from else 1,
     )

@@ -23,14 +23,16 @@ from napari_sam2.training.checkpointing import (
     RunState,
     average_weights,
     load_run,
+    load_start,
     save_run,
     write_options,
 )
 from napari_sam2.training.clips import clip_batches
-from napari_sam2.training.initialise import initialise
+from napari_sam2.training.initialise import expect_objects, initialise
 from napari_sam2.training.losses import answer_loss
+from napari_sam2.training.optimiser import make_optimiser, set_rate
 from napari_sam2.training.prompt_simulation import torch_generator
-from napari_sam2.training.run_log import StepLog, append_row
+from napari_sam2.training.run_log import RunLog
 from napari_sam2.training.schedule import (
     LossWeights,
     choose_plan,
@@ -42,7 +44,7 @@ from napari_sam2.training.schedule import (
     streams,
 )
 from napari_sam2.training.unroll import Plan, Step, Unroller
-from napari_sam2.training.validation import ValidationSet, validate
+from napari_sam2.training.validation import Figures, ValidationSet, summary, validate
 
 if TYPE_CHECKING:
     from napari_sam2.model.config import SAM2Config
@@ -99,12 +101,12 @@ class Trainer:
         initialise(self.model, self.options.seed)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.head = AffinityHead(self.config.hidden_dim)
-        self.optimiser = _make_optimiser(nn.ModuleList([self.model, self.head]), self.options)
+        self.optimiser = make_optimiser(nn.ModuleList([self.model, self.head]), self.options)
         self.state = RunState()
         self._streams = streams(self.options)
         self._batches: dict[str, Iterator[ClipBatch]] = {}
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._log = StepLog(self.folder / "steps.csv")
+        self._log = RunLog(self.folder)
         self._is_stopping = False
 
     def resume(self) -> bool:
@@ -114,6 +116,25 @@ class Trainer:
         self.state = load_run(self.folder, self._learners())
         self.say(f"resumed at step {self.state.step}, {self.state.elapsed:.0f} s")
         return True
+
+    def start_from(self, weights: Path) -> None:
+        """Begin with the weights of another run instead of new ones.
+
+        Parameters
+        ----------
+        weights : Path
+            A safetensors file, or a run's checkpoint, of which the averaged weights are taken.
+
+        Raises
+        ------
+        ValueError
+            When the weights are of another configuration.
+        """
+        load_start(weights, self.model, self.head)
+        if self.options.reset_presence:
+            expect_objects(self.model, torch.Generator().manual_seed(self.options.seed))
+        self.average.load_state_dict(self.model.state_dict())
+        self.say(f"starting from {weights}")
 
     def stop(self) -> None:
         """End the run after the step under way; it is saved and can be resumed."""
@@ -143,7 +164,7 @@ class Trainer:
                 self._write_log((self.state.elapsed - logged) / self.options.log_steps)
                 logged = self.state.elapsed
             if self.state.elapsed - saved >= self.options.checkpoint_seconds:
-                self.save()
+                self._try_to_save()
                 saved = self.state.elapsed
             if self.state.elapsed - validated >= self.options.validate_seconds:
                 self.measure()
@@ -151,28 +172,32 @@ class Trainer:
         self.save()
         if not self._is_stopping:
             self.measure()
+        self._log.close()
         return self.state
 
     def save(self) -> None:
         """Write the checkpoint."""
         save_run(self.folder, self.state, self._learners())
 
+    def _try_to_save(self) -> None:
+        """Write the checkpoint; a full disk may have room again the next time."""
+        try:
+            self.save()
+        except OSError as error:
+            self.say(str(error))
+
     def _learners(self) -> Learners:
         return Learners(self.model, self.average, self.head, self.optimiser)
 
-    def measure(self) -> dict[str, float]:
+    def measure(self) -> Figures:
         """Validate the averaged weights and add the figures to the folder's table."""
         if self.data.held_back is None:
             return {}
         self.average.eval()
-        with _fast_attention():
+        with fast_attention():
             figures = validate(self.average, self.data.held_back, bf16=self.options.bf16)
-        head = {"step": self.state.step, "elapsed": self.state.elapsed}
-        append_row(self.folder / "validation.csv", {**head, **figures})
-        self.say(
-            f"step {self.state.step}, {self.state.elapsed:.0f} s: "
-            + ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
-        )
+        self._log.write_figures(self.state.step, self.state.elapsed, figures)
+        self.say(f"step {self.state.step}, {self.state.elapsed:.0f} s: {summary(figures)}")
         return figures
 
     def _goes_on(self, stop_after: int | None) -> bool:
@@ -194,14 +219,13 @@ class Trainer:
         self.model.image_encoder.requires_grad_(not is_blind)
         plan = choose_plan(options, self._streams[name].num_frames, rng)
         rate = learning_rate(options, done)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimiser, rate)
         unroller = Unroller(self.model, torch_generator(rng))
-        with _fast_attention():
+        with fast_attention():
             with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
                 answers = unroller.run(batch.images, masks, batch.annotated, plan)
                 cells = self._cells_loss(unroller.features, masks, batch.annotated)
-            weights = loss_weights(options, done)
+            weights = loss_weights(options, done, self._streams[name].num_frames)
             loss = self._loss(answers, weights, name, plan)
             if loss is None:
                 return
@@ -232,7 +256,7 @@ class Trainer:
         """Return the loss on pairs of cells over all annotated frames, None without any."""
         seen = masks.flatten(3).any(3) & annotated[..., None]  # (b, T, N)
         rows = seen.nonzero()  # (B, 3)
-        if features is None or len(rows) == 0:
+        if features is None or not features.embedding.requires_grad or len(rows) == 0:
             return None
         positions = self.model.sam_prompt_encoder.dense_positions(*features.grid)
         affinity = self.head(features.embedding, positions)
@@ -272,26 +296,12 @@ class Trainer:
         return next(self._batches[name])
 
     def _write_log(self, step_seconds: float) -> None:
-        rate = float(self.optimiser.param_groups[0]["lr"])
+        rate = learning_rate(self.options, self._done())
         self._log.write(self.state.step, self.state.elapsed, rate, step_seconds)
 
 
-def _make_optimiser(model: nn.Module, options: TrainOptions) -> torch.optim.Optimizer:
-    """Return AdamW with decay on matrices and kernels only."""
-    parameters = list(model.named_parameters())
-    is_matrix = [p.dim() > 1 and "embed" not in n and "token" not in n for n, p in parameters]
-    groups = [
-        {
-            "params": [p for (_, p), m in zip(parameters, is_matrix, strict=True) if m is wanted],
-            "weight_decay": options.weight_decay if wanted else 0.0,
-        }
-        for wanted in (True, False)
-    ]
-    return torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.98), fused=True)
-
-
 @contextmanager
-def _fast_attention() -> Iterator[None]:
+def fast_attention() -> Iterator[None]:
     """Attend by plain matrix products: on a CPU twice as fast backwards as the fused kernel."""
     cuda = torch.backends.cuda
     before = cuda.fp16_bf16_reduction_math_sdp_allowed()

@@ -41,12 +41,18 @@ class Plan:
     first_clicks : int
         Corrective clicks on the first frame; a mask prompt takes none.
     corrected_frame : int or None
-        Later frame that gets one corrective click and becomes a prompted frame.
+        Later frame that gets corrective clicks and becomes a prompted frame.
+    corrections : int
+        Clicks on that frame.
+    encoder_learns : bool
+        Without, the image encoder runs without gradients, in a third of the time.
     """
 
     kind: PromptKind
     first_clicks: int = 0
     corrected_frame: int | None = None
+    corrections: int = 1
+    encoder_learns: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +137,8 @@ class Unroller:
             return []
         truth = masks[rows[:, 0], :, rows[:, 1]]  # (B, T, H, W)
         known = annotated[rows[:, 0]]  # (B, T)
-        features = self.model.encode_image((images.flatten(0, 1) - mean) / std)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and plan.encoder_learns):
+            features = self.model.encode_image((images.flatten(0, 1) - mean) / std)
         self.features = features
         steps: list[Step] = []
         for frame in range(frames):
@@ -166,7 +173,7 @@ class Unroller:
     ) -> list[tuple[Answer, MaskPrediction]]:
         """Decode a frame with its first prompt or its memory, then with corrective clicks."""
         points: PointRows | None = None
-        clicks = int(frame == plan.corrected_frame)
+        clicks = plan.corrections if frame == plan.corrected_frame else 0
         if frame == 0:
             make = first_click if plan.kind == "click" else first_box
             points, clicks = make(truth, self.generator), plan.first_clicks
