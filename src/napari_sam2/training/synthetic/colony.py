@@ -238,9 +238,9 @@ def _resolve(
     contacts = np.bincount(row, minlength=count) + 0.3
     rods.y += np.bincount(row, push[:, 0], count) / contacts
     rods.x += np.bincount(row, push[:, 1], count) / contacts
-    arm = points[where] - np.stack([rods.y, rods.x], 1)[row]
-    torque = np.bincount(row, arm[:, 1] * push[:, 0] - arm[:, 0] * push[:, 1], count)
-    inertia = np.bincount(row, (arm**2).sum(1), count) + rods.radius**2
+    arm_y, arm_x = points[where, 0] - rods.y[row], points[where, 1] - rods.x[row]
+    torque = np.bincount(row, arm_x * push[:, 0] - arm_y * push[:, 1], count)
+    inertia = np.bincount(row, arm_y**2 + arm_x**2, count) + rods.radius**2
     rods.angle += np.clip(torque / inertia, -0.15, 0.15)
 
 
@@ -249,7 +249,7 @@ def _newborn(rng: np.random.Generator, growth: Growth, place: FloatColumn) -> Ro
     count = place.shape[1]
     divides_at = growth.division_length * np.exp(rng.normal(0, 0.1, count))
     filament = rng.random(count) < growth.filaments
-    divides_at[filament] *= rng.uniform(2, 5, int(filament.sum()))
+    divides_at[filament] *= rng.uniform(2, 5, int(np.count_nonzero(filament)))
     half = 0.5 * divides_at * rng.uniform(0.35, 0.95, count)
     steepest = 0.45 / np.maximum(divides_at, 1)
     return Rods(

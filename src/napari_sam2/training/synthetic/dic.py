@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from napari_sam2.training.synthetic.optics import smooth_noise
 from napari_sam2.training.synthetic.population import Habit
-from napari_sam2.training.synthetic.scene import Scene
+from napari_sam2.training.synthetic.scene import Scene, number_from_one
 from napari_sam2.training.synthetic.shapes import Body, FloatArray, Patch
 from napari_sam2.training.synthetic.sheet import lay_sheet
 from napari_sam2.training.synthetic.staging import (
@@ -22,7 +22,6 @@ from napari_sam2.training.synthetic.staging import (
     live,
     log_uniform,
     noise_tile,
-    number_from_one,
     on_body,
     soft_step,
     sometimes,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam2.training.synthetic.neuropil import Packing, Slice, Tubes, cut, pack
+from napari_sam2.training.synthetic.neuropil import Doubles, Packing, Slice, Tubes, cut, pack
 from napari_sam2.training.synthetic.optics import smooth_noise
 from napari_sam2.training.synthetic.shapes import FloatArray
 from napari_sam2.training.synthetic.staging import (
@@ -49,12 +49,12 @@ class Organelles:
 
     tube: NDArray[np.intp]
     disc: NDArray[np.intp]
-    first: FloatArray
-    last: FloatArray
-    offset: FloatArray
-    size: FloatArray
-    stretch: FloatArray
-    angle: FloatArray
+    first: Doubles
+    last: Doubles
+    offset: Doubles
+    size: Doubles
+    stretch: Doubles
+    angle: Doubles
 
 
 def _random_beam(rng: np.random.Generator) -> Beam:
@@ -202,7 +202,7 @@ def _place_mitochondria(rng: np.random.Generator, tubes: Tubes, most: int) -> Or
     )
 
 
-def _far_apart(places: FloatArray, sizes: FloatArray) -> NDArray[np.bool_]:
+def _far_apart(places: Doubles, sizes: Doubles) -> NDArray[np.bool_]:
     """Which of a list of discs stay clear of all that stand before them in the list."""
     keep = np.ones(len(places), bool)
     for row in range(1, len(places)):

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from napari_sam2.training.synthetic.optics import smooth_noise
 from napari_sam2.training.synthetic.shapes import FloatArray
 
+#: Places and radii are followed in double precision, and drawn in single.
+Doubles = NDArray[np.float64]
+
 #: Discs of a tube melt together over this many pixels.
 _MELT = 3.0
 #: A tube is drawn this far beyond its discs: neighbours share what lies between them.
@@ -157,10 +160,14 @@ def _melted(y: FloatArray, x: FloatArray, places: FloatArray, radii: FloatArray)
 
 def _seed_discs(
     rng: np.random.Generator, shape: tuple[int, int], packing: Packing
-) -> tuple[NDArray[np.intp], FloatArray, dict[str, FloatArray], dict[int, int]]:
+) -> tuple[NDArray[np.intp], Doubles, dict[str, Doubles], dict[int, int]]:
     margin = 24.0
     field = np.asarray(shape) + 2 * margin
-    area, tube, start, offset, radius = 0.0, [], [], [], []
+    area = 0.0
+    tube: list[int] = []
+    start: list[Doubles] = []
+    offset: list[Doubles] = []
+    radius: list[float] = []
     parent: dict[int, int] = {}
     number = 0
     while area < packing.fill * field.prod() and number < packing.most:
@@ -191,7 +198,7 @@ def _seed_discs(
 
 def _life(
     rng: np.random.Generator, count: int, slices: int, packing: Packing, parent: dict[int, int]
-) -> FloatArray:
+) -> Doubles:
     """Share of its calibre that a tube has on every slice, (T, 1 + tubes)."""
     life = np.ones((slices, count + 1))
     z = np.arange(slices)
@@ -207,13 +214,13 @@ def _life(
 
 
 def _settle(
-    yx: FloatArray,
-    radius: FloatArray,
+    yx: Doubles,
+    radius: Doubles,
     tube: NDArray[np.intp],
-    offsets: FloatArray,
+    offsets: Doubles,
     turns: int,
     parent: dict[int, int],
-) -> FloatArray:
+) -> Doubles:
     """Push discs of different tubes apart and hold those of one tube together."""
     mother = np.array([parent.get(int(number), -1) for number in tube])
     same = (tube[:, None] == tube[None]) | (mother[:, None] == tube[None])
@@ -236,14 +243,14 @@ def _settle(
         shift = [np.bincount(first, push * towards[:, axis], len(yx)) for axis in (0, 1)]
         yx = yx + np.clip(np.stack(shift, 1), -6, 6)
         loose = yx - offsets
-        centre = np.stack([np.bincount(tube, loose[:, axis]) for axis in (0, 1)], 1)
-        centre /= counts[:, None]
+        sums = [np.bincount(tube, loose[:, axis]) for axis in (0, 1)]
+        centre = np.stack(sums, 1) / counts[:, None]
         yx = yx + 0.35 * (centre[tube] - loose)
     return yx
 
 
 def _joined(
-    places: FloatArray, radii: FloatArray, tube: NDArray[np.intp], parent: dict[int, int]
+    places: Doubles, radii: Doubles, tube: NDArray[np.intp], parent: dict[int, int]
 ) -> NDArray[np.intp]:
     """Return the tube that every disc melts into on every slice, (T, K)."""
     joined = np.tile(tube, (len(places), 1))

@@ -14,13 +14,12 @@ from scipy import ndimage
 
 from napari_sam2.training.synthetic.optics import smooth_noise
 from napari_sam2.training.synthetic.population import Habit
-from napari_sam2.training.synthetic.scene import Scene
+from napari_sam2.training.synthetic.scene import Scene, number_from_one
 from napari_sam2.training.synthetic.shapes import FloatArray
 from napari_sam2.training.synthetic.staging import (
     drop_hidden,
     live,
     log_uniform,
-    number_from_one,
     sometimes,
     wide_blur,
 )

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from napari_sam2.training.synthetic.colony import Colony, Growth, Rods
 from napari_sam2.training.synthetic.phase import Ring, phase_image
-from napari_sam2.training.synthetic.scene import Scene
+from napari_sam2.training.synthetic.scene import Scene, number_from_one
 from napari_sam2.training.synthetic.shapes import FloatArray
 from napari_sam2.training.synthetic.staging import (
     SMALLEST_SLIVER,
@@ -20,7 +20,6 @@ from napari_sam2.training.synthetic.staging import (
     drop_hidden,
     log_uniform,
     noise_tile,
-    number_from_one,
     soft_step,
     sometimes,
 )

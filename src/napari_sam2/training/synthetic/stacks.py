@@ -12,15 +12,14 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sam2.training.synthetic.micrograph import photograph_tissue
-from napari_sam2.training.synthetic.neuropil import Packing
+from napari_sam2.training.synthetic.neuropil import Doubles, Packing
 from napari_sam2.training.synthetic.optics import smooth_noise
-from napari_sam2.training.synthetic.scene import Scene
+from napari_sam2.training.synthetic.scene import Scene, number_from_one
 from napari_sam2.training.synthetic.shapes import Body, FloatArray, patch_of
 from napari_sam2.training.synthetic.staging import (
     bump,
     drop_hidden,
     log_uniform,
-    number_from_one,
     on_body,
     paste_label,
     soft_step,
@@ -103,9 +102,9 @@ class Glow:
 class Balls:
     """Ellipsoids: (N, 3) centres z, y, x in pixels of the slices, (N,) radii, and their look."""
 
-    centre: FloatArray
-    radius: FloatArray
-    flat: FloatArray
+    centre: Doubles
+    radius: Doubles
+    flat: Doubles
     bodies: list[Body]
 
 
@@ -162,6 +161,7 @@ def _scatter(
         centre = centre + 0.35 * ((push / distance)[..., None] * apart).sum(1)
     centre = centre - margin
     longest = float(rng.uniform(1.05, 1.7))
+    waves = rng.normal(0, 0.04, (count, 4)) / np.arange(1, 5)
     bodies = [
         Body(
             label=row + 1,
@@ -170,9 +170,7 @@ def _scatter(
             radius=float(radius[row]),
             elongation=float(rng.uniform(1, longest)),
             angle=float(rng.uniform(0, np.pi)),
-            modes=np.stack(
-                [rng.normal(0, 0.04, 4) / np.arange(1, 5), rng.uniform(0, 2 * np.pi, 4)], 1
-            ),
+            modes=np.stack([waves[row], rng.uniform(0, 2 * np.pi, 4)], 1),
             brightness=float(np.exp(rng.normal(0, 0.25))),
             depth=float(rng.random()),
             texture=(int(rng.integers(256)), int(rng.integers(256))),

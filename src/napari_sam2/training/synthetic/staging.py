@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,21 +130,3 @@ def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if count < 2:
         return mask
     return np.asarray(pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:])))
-
-
-def number_from_one(
-    labels: NDArray[np.uint16], lineage: dict[int, int]
-) -> tuple[NDArray[np.uint16], dict[int, int]]:
-    """Renumber the objects that are seen 1, 2, 3...; the lineage keeps only those."""
-    seen = np.flatnonzero(np.bincount(labels.ravel()))
-    seen = seen[seen > 0]
-    table = np.zeros(int(labels.max(initial=0)) + 1, np.uint16)
-    table[seen] = np.arange(1, len(seen) + 1)
-    number = {int(old): int(table[old]) for old in seen}
-    kept = {number[c]: number[m] for c, m in lineage.items() if c in number and m in number}
-    return table[labels], kept
-
-
-def front_to_back(bodies: Iterable[Body]) -> list[Body]:
-    """Order bodies by depth, the front ones last."""
-    return sorted(bodies, key=lambda body: body.depth)
