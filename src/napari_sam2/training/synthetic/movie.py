@@ -24,6 +24,7 @@ from napari_sam2.training.synthetic.camera import (
 )
 from napari_sam2.training.synthetic.cells import Recipe, cell_scene
 from napari_sam2.training.synthetic.dic import dic_scene
+from napari_sam2.training.synthetic.embryo import embryo_scene
 from napari_sam2.training.synthetic.epithelium import membranes_scene, sheet_scene
 from napari_sam2.training.synthetic.nuclei import nuclei_scene
 from napari_sam2.training.synthetic.optics import Optics
@@ -31,11 +32,11 @@ from napari_sam2.training.synthetic.phase import phase_scene
 from napari_sam2.training.synthetic.population import Habit
 from napari_sam2.training.synthetic.rods import rods_scene
 from napari_sam2.training.synthetic.scene import Scene, number_from_one
-from napari_sam2.training.synthetic.stack import stack_scene
+from napari_sam2.training.synthetic.stacks import neurites_scene, organelles_scene
 from napari_sam2.training.synthetic.whole import whole_scene
 
 #: Changes whenever the same seed would give another movie: caches are keyed by it.
-GENERATOR_VERSION = 5
+GENERATOR_VERSION = 6
 
 SceneFunction = Callable[[np.random.Generator, int, tuple[int, int]], Scene]
 
@@ -51,15 +52,17 @@ class Kind:
 
 #: Every kind of movie by name.
 KINDS: dict[str, Kind] = {
-    "nuclei": Kind(nuclei_scene, 0.33),
-    "stack": Kind(stack_scene, 0.07),
-    "whole": Kind(whole_scene, 0.14),
-    "sheet": Kind(sheet_scene, 0.06),
-    "membranes": Kind(membranes_scene, 0.08),
-    "phase": Kind(phase_scene, 0.11, "transmitted"),
-    "dic": Kind(dic_scene, 0.07, "transmitted"),
-    "brightfield": Kind(brightfield_scene, 0.07, "transmitted"),
-    "rods": Kind(rods_scene, 0.07, "transmitted"),
+    "nuclei": Kind(nuclei_scene, 0.32),
+    "embryo": Kind(embryo_scene, 0.06),
+    "whole": Kind(whole_scene, 0.12),
+    "sheet": Kind(sheet_scene, 0.05),
+    "membranes": Kind(membranes_scene, 0.07),
+    "phase": Kind(phase_scene, 0.10, "transmitted"),
+    "dic": Kind(dic_scene, 0.06, "transmitted"),
+    "brightfield": Kind(brightfield_scene, 0.06, "transmitted"),
+    "rods": Kind(rods_scene, 0.06, "transmitted"),
+    "neurites": Kind(neurites_scene, 0.05, "electrons"),
+    "organelles": Kind(organelles_scene, 0.05, "electrons"),
 }
 
 

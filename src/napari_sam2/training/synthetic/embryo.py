@@ -18,7 +18,7 @@ _SMALLEST_RADIUS = 2.5
 _MOST = 70
 
 
-def stack_scene(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -> Scene:
+def embryo_scene(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -> Scene:
     """Draw an embryo, a spheroid or a tissue slice by slice.
 
     Parameters
