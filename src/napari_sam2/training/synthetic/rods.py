@@ -186,7 +186,9 @@ def draw_rods(
         if level.size == 0:
             continue
         radius = float(rods.radius[row])
-        tile = dye.tile[: level.shape[0], : level.shape[1]]
+        # A rod may be longer than the tile, which continues itself.
+        tile = np.take(dye.tile, range(level.shape[0]), 0, mode="wrap")
+        tile = np.take(tile, range(level.shape[1]), 1, mode="wrap")
         shade = _shade(level, along, radius, dye) * (1 + np.float32(dye.texture) * tile)
         shade *= np.float32(rods.brightness[row] * (0.1 + 0.9 * rods.focus[row]))
         np.maximum(image[window], shade, out=image[window])
