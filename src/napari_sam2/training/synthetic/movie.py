@@ -43,26 +43,31 @@ SceneFunction = Callable[[np.random.Generator, int, tuple[int, int]], Scene]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of movie: how its scene is drawn, its share of `random_movie`, its light."""
+    """A kind: how its scene is drawn, its share of `random_movie`, what it is, its light."""
 
     scene: SceneFunction
     share: float
+    title: str
     light: Light = "fluorescence"
 
 
 #: Every kind of movie by name.
 KINDS: dict[str, Kind] = {
-    "nuclei": Kind(nuclei_scene, 0.32),
-    "embryo": Kind(embryo_scene, 0.06),
-    "whole": Kind(whole_scene, 0.12),
-    "sheet": Kind(sheet_scene, 0.05),
-    "membranes": Kind(membranes_scene, 0.07),
-    "phase": Kind(phase_scene, 0.10, "transmitted"),
-    "dic": Kind(dic_scene, 0.06, "transmitted"),
-    "brightfield": Kind(brightfield_scene, 0.06, "transmitted"),
-    "rods": Kind(rods_scene, 0.06, "transmitted"),
-    "neurites": Kind(neurites_scene, 0.05, "electrons"),
-    "organelles": Kind(organelles_scene, 0.05, "electrons"),
+    "nuclei": Kind(nuclei_scene, 0.32, "fluorescent nuclei that divide, die, crowd and overlap"),
+    "embryo": Kind(embryo_scene, 0.06, "stack of round nuclei, slice by slice"),
+    "whole": Kind(whole_scene, 0.12, "fluorescent whole cells: spread, with processes, crawling"),
+    "sheet": Kind(sheet_scene, 0.05, "confluent cells, cytoplasm and nucleus stained"),
+    "membranes": Kind(membranes_scene, 0.07, "sheet of cells with bright outlines"),
+    "phase": Kind(phase_scene, 0.10, "phase contrast: dark cells, bright halos", "transmitted"),
+    "dic": Kind(dic_scene, 0.06, "interference contrast: shaded relief", "transmitted"),
+    "brightfield": Kind(
+        brightfield_scene, 0.06, "bright field: suspensions, yeast, eggs, stains", "transmitted"
+    ),
+    "rods": Kind(rods_scene, 0.06, "bacteria that grow, divide and push", "transmitted"),
+    "neurites": Kind(neurites_scene, 0.05, "electron microscopy: packed neurites", "electrons"),
+    "organelles": Kind(
+        organelles_scene, 0.05, "stacks: mitochondria under electrons, glowing balls", "electrons"
+    ),
 }
 
 
