@@ -16,7 +16,6 @@ from napari_sam2.training.clip_sampling import SMALLEST_AREA, cut_clip
 from napari_sam2.training.clip_sources import StoredMovies, SyntheticMovies
 from napari_sam2.training.clips import ClipBatch, ClipSource, clip_batches, default_sources
 from napari_sam2.training.datasets import LabelledMovie
-from napari_sam2.training.departures import choose_leaver
 from napari_sam2.training.vanishing import vanish
 
 

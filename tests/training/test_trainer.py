@@ -16,8 +16,8 @@ from napari_sam2.model.sam2 import SAM2
 from napari_sam2.training.blobs import random_blobs
 from napari_sam2.training.checkpointing import export_average, read_options
 from napari_sam2.training.clips import Clip
-from napari_sam2.training.options import TrainOptions, second_stage
 from napari_sam2.training.optimiser import make_optimiser, set_rate
+from napari_sam2.training.options import TrainOptions, second_stage
 from napari_sam2.training.schedule import (
     choose_plan,
     choose_stream,
