@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_sam2.model.linear import Linear
+
 
 class Attention(nn.Module):
     """Project, attend, project back.
@@ -28,10 +30,10 @@ class Attention(nn.Module):
         inner = dim // downsample
         key_dim = dim if key_dim is None else key_dim
         self.num_heads = num_heads
-        self.q_proj = nn.Linear(dim, inner)
-        self.k_proj = nn.Linear(key_dim, inner)
-        self.v_proj = nn.Linear(key_dim, inner)
-        self.out_proj = nn.Linear(inner, dim)
+        self.q_proj = Linear(dim, inner)
+        self.k_proj = Linear(key_dim, inner)
+        self.v_proj = Linear(key_dim, inner)
+        self.out_proj = Linear(inner, dim)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attend from (B, N, C) to keys (B, N', C') and values (B, N', C')."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from napari_sam2.model.config import HieraConfig
 from napari_sam2.model.layers import MLP, by_pieces
+from napari_sam2.model.linear import Linear
 
 _NORM_EPS = 1e-6
 
@@ -47,8 +48,8 @@ class WindowAttention(nn.Module):
         super().__init__()
         self.num_heads = num_heads
         self.pool = pool
-        self.qkv = nn.Linear(dim, 3 * dim_out)
-        self.proj = nn.Linear(dim_out, dim_out)
+        self.qkv = Linear(dim, 3 * dim_out)
+        self.proj = Linear(dim_out, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend within each of B windows, (B, H, W, C) to (B, H', W', C')."""
@@ -94,7 +95,7 @@ class HieraBlock(nn.Module):
         self.norm2 = nn.LayerNorm(dim_out, eps=_NORM_EPS)
         self.hidden = 4 * dim_out
         self.mlp = MLP(dim_out, self.hidden, dim_out, num_layers=2, activation=F.gelu)
-        self.proj = nn.Linear(dim, dim_out) if dim != dim_out else None
+        self.proj = Linear(dim, dim_out) if dim != dim_out else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform (B, H, W, C) into (B, H', W', C')."""

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_sam2.model.linear import Linear, linear_gelu
+
 
 class LayerNorm2d(nn.LayerNorm):
     """Layer normalisation over the channels of a (B, C, H, W) map."""
@@ -44,13 +46,14 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         widths = [dim_in, *[dim_hidden] * (num_layers - 1), dim_out]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in pairwise(widths))
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., dim_in) to (..., dim_out)."""
         for layer in self.layers[:-1]:
-            x = self.activation(layer(x))
+            is_gelu = self.activation is F.gelu
+            x = linear_gelu(layer, x) if is_gelu else self.activation(layer(x))
         result: Tensor = self.layers[-1](x)
         return result
 

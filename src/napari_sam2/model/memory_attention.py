@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from napari_sam2.model.attention import Attention
 from napari_sam2.model.config import SAM2Config
 from napari_sam2.model.layers import by_pieces
+from napari_sam2.model.linear import Linear
 from napari_sam2.model.outputs import MemoryTokens
 from napari_sam2.model.position import rotary_table, rotate, sine_map
 from napari_sam2.model.row_attention import attend_rows, is_worthwhile
@@ -77,8 +78,8 @@ class MemoryAttentionLayer(nn.Module):
         dim = config.hidden_dim
         self.self_attn = RotarySelfAttention(dim)
         self.cross_attn_image = RotaryCrossAttention(dim, config.memory_dim)
-        self.linear1 = nn.Linear(dim, config.memory_ffn)
-        self.linear2 = nn.Linear(config.memory_ffn, dim)
+        self.linear1 = Linear(dim, config.memory_ffn)
+        self.linear2 = Linear(config.memory_ffn, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)

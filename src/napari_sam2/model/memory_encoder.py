@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from napari_sam2.model.config import SAM2Config
 from napari_sam2.model.layers import LayerNorm2d, by_pieces
+from napari_sam2.model.linear import Linear, linear_gelu
 
 _FUSER_DEPTH = 2
 _LAYER_SCALE = 1e-6
@@ -45,8 +45,8 @@ class ConvNextBlock(nn.Module):
         super().__init__()
         self.dwconv = nn.Conv2d(dim, dim, kernel_size=7, padding=3, groups=dim)
         self.norm = LayerNorm2d(dim)
-        self.pwconv1 = nn.Linear(dim, 4 * dim)
-        self.pwconv2 = nn.Linear(4 * dim, dim)
+        self.pwconv1 = Linear(dim, 4 * dim)
+        self.pwconv2 = Linear(4 * dim, dim)
         self.gamma = nn.Parameter(torch.full((dim,), _LAYER_SCALE))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ class ConvNextBlock(nn.Module):
         return x + y.permute(0, 3, 1, 2)  # (B, C, h, w)
 
     def _mix(self, y: Tensor) -> Tensor:
-        return self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
+        return self.gamma * self.pwconv2(linear_gelu(self.pwconv1, y))
 
 
 class Fuser(nn.Module):
