@@ -67,9 +67,12 @@ def test_precision_holds_inside_only(dtype):
     assert not torch.is_autocast_enabled("cpu")
 
 
-def test_it_says_what_it_chose():
+def test_it_says_what_it_chose(monkeypatch):
     runtime = Runtime.auto("cpu", "bfloat16")
-    assert runtime.describe() == f"CPU, {torch.get_num_threads()} threads, bfloat16"
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert runtime.describe() == "CPU, 1 thread, bfloat16"
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert runtime.describe() == "CPU, 2 threads, bfloat16"
 
 
 @pytest.mark.gpu

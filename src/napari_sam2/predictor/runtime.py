@@ -75,7 +75,8 @@ class Runtime:
         if self.device.type == "cuda":
             return f"{torch.cuda.get_device_name(self.device)} ({self.device}), {precision}"
         if self.device.type == "cpu":
-            return f"CPU, {torch.get_num_threads()} threads, {precision}"
+            count = torch.get_num_threads()
+            return f"CPU, {count} thread{'s' * (count > 1)}, {precision}"
         return f"{self.device.type.upper()}, {precision}"
 
 
