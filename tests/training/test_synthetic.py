@@ -2,69 +2,140 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import time
+from functools import cache
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from napari_sam2.training.synthetic import SyntheticMovie, dividing_cells, random_movie
+from napari_sam2.training.synthetic.files import MovieFiles, track_table
+from napari_sam2.training.synthetic.limbs import Limbs, limbed_patch
 from napari_sam2.training.synthetic.movie import KINDS
 from napari_sam2.training.synthetic.optics import Optics, Painter
 from napari_sam2.training.synthetic.population import Habit, Population
 from napari_sam2.training.synthetic.shapes import Body, patch_of
 
+SEEDS = range(3)
 
-def _first_and_last(movie: SyntheticMovie) -> dict[int, tuple[int, int]]:
-    life: dict[int, tuple[int, int]] = {}
-    for frame, labels in enumerate(movie.labels):
-        for number in np.unique(labels[labels > 0]):
-            life[int(number)] = (life.get(int(number), (frame, 0))[0], frame)
-    return life
+
+@cache
+def _movie(kind: str, seed: int) -> SyntheticMovie:
+    return random_movie(seed, 7, (128, 144), kind)
+
+
+def _ids(movie: SyntheticMovie) -> list[set[int]]:
+    return [set(np.unique(labels).tolist()) - {0} for labels in movie.labels]
+
+
+def _touching(labels: np.ndarray) -> bool:
+    """Whether two objects share a border."""
+    for one, other in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+        if ((one != other) & (one > 0) & (other > 0)).any():
+            return True
+    return False
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_same_seed_gives_same_movie_and_another_seed_another(kind: str) -> None:
-    first, again, other = (random_movie(s, 3, (96, 96), kind) for s in (5, 5, 6))
-    np.testing.assert_array_equal(first.images, again.images)
-    np.testing.assert_array_equal(first.labels, again.labels)
-    assert first.lineage == again.lineage
-    assert (first.images != other.images).mean() > 0.5
+    again = random_movie(0, 7, (128, 144), kind)
+    np.testing.assert_array_equal(_movie(kind, 0).images, again.images)
+    np.testing.assert_array_equal(_movie(kind, 0).labels, again.labels)
+    assert _movie(kind, 0).lineage == again.lineage
+    assert (_movie(kind, 0).images != _movie(kind, 1).images).mean() > 0.5
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_arrays_have_the_promised_shape_and_ids(kind: str) -> None:
-    movie = random_movie(11, 4, (128, 160), kind)
-    assert movie.images.shape == movie.labels.shape == (4, 128, 160)
-    assert movie.images.dtype == np.uint8
-    assert movie.labels.dtype == np.uint16
-    assert movie.kind == kind
-    ids = np.unique(movie.labels)
-    np.testing.assert_array_equal(ids, np.arange(len(ids)))
-    assert len(ids) > 1
-    assert np.ptp(movie.images) > 60
+    for seed in SEEDS:
+        movie = _movie(kind, seed)
+        assert movie.images.shape == movie.labels.shape == (7, 128, 144)
+        assert movie.images.dtype == np.uint8
+        assert movie.labels.dtype == np.uint16
+        assert movie.kind == kind
+        ids = np.unique(movie.labels)
+        np.testing.assert_array_equal(ids, np.arange(len(ids)))
+        assert len(ids) > 1
+        assert np.ptp(movie.images) > 20
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_objects_leave_enter_and_touch(kind: str) -> None:
+    pairs = [pair for s in SEEDS for pair in itertools.pairwise(_ids(_movie(kind, s)))]
+    assert sum(len(before - after) for before, after in pairs) >= 3
+    assert sum(len(after - before) for before, after in pairs) >= 3
+    frames = [labels for seed in SEEDS for labels in _movie(kind, seed).labels]
+    assert sum(map(_touching, frames)) >= 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_daughters_begin_after_their_mother_has_ended(kind: str) -> None:
+    for seed in SEEDS:
+        movie = _movie(kind, seed)
+        rows = {row[0]: row for row in track_table(movie)}
+        assert set(rows) == set(range(1, int(movie.labels.max()) + 1))
+        for child, mother in movie.lineage.items():
+            assert rows[child][1] > rows[mother][2]
+            assert rows[child][3] == mother
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "sheet"])
+def test_objects_differ_from_what_surrounds_them(kind: str) -> None:
+    """Crossing the edge of an object changes the picture more than a step elsewhere does."""
+    ratios = []
+    for seed in SEEDS:
+        movie = _movie(kind, seed)
+        for image, labels in zip(movie.images[::3].astype(float), movie.labels[::3], strict=True):
+            steep = ndimage.gaussian_gradient_magnitude(image, 1.2)
+            edge = ndimage.grey_dilation(labels, 3) != ndimage.grey_erosion(labels, 3)
+            near = ndimage.binary_dilation(edge, iterations=2)
+            if edge.any() and not near.all():
+                ratios.append(steep[near].mean() / np.median(steep[~near]))
+    assert np.median(ratios) > 1.15
+
+
+def test_shares_leave_no_kind_out() -> None:
+    shares = np.array([kind.share for kind in KINDS.values()])
+    assert shares.sum() == pytest.approx(1)
+    assert shares.min() >= 0.05
+    assert 0.25 < KINDS["nuclei"].share < 0.4
+
+
+def test_kinds_are_drawn_by_chance() -> None:
+    drawn = {random_movie(seed, 1, (48, 48)).kind for seed in range(25)}
+    assert len(drawn) >= 6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rendering_is_cheap(kind: str) -> None:
+    start = time.process_time()
+    random_movie(7, 3, (288, 288), kind)
+    # 0.02 to 0.06 s a frame of work; the limit leaves room for a slow machine.
+    assert (time.process_time() - start) / 3 < 0.5
 
 
 def test_division_ends_the_mother_and_starts_two_daughters() -> None:
     movie = dividing_cells(frames=30, seed=0)
-    life = _first_and_last(movie)
+    rows = {row[0]: row for row in track_table(movie)}
     mothers = sorted(set(movie.lineage.values()))
     assert len(mothers) >= 2
     for mother in mothers:
         daughters = [child for child, parent in movie.lineage.items() if parent == mother]
         assert len(daughters) == 2
         for daughter in daughters:
-            assert life[daughter][0] == life[mother][1] + 1
+            assert rows[daughter][1] == rows[mother][2] + 1
 
 
 def test_daughters_are_born_beside_their_mother() -> None:
     movie = dividing_cells(frames=30, seed=3)
-    life = _first_and_last(movie)
+    rows = {row[0]: row for row in track_table(movie)}
     for child, mother in movie.lineage.items():
-        before = ndimage.binary_dilation(movie.labels[life[mother][1]] == mother, iterations=6)
-        assert before[movie.labels[life[child][0]] == child].mean() > 0.5
+        before = ndimage.binary_dilation(movie.labels[rows[mother][2]] == mother, iterations=8)
+        assert before[movie.labels[rows[child][1]] == child].mean() > 0.5
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -78,24 +149,89 @@ def test_nuclei_are_brighter_than_what_surrounds_them(seed: int) -> None:
                 assert inside.mean() > background.mean() + 3 * background.std()
 
 
-def test_membranes_lie_on_the_borders_of_cells() -> None:
-    movie = random_movie(100, 2, (160, 160), "membranes")
+def _border_over_middle(kind: str, seed: int) -> float:
+    """Brightness of the borders between cells, relative to what lies deeper in them."""
+    movie = random_movie(seed, 2, (160, 160), kind)
     labels, image = movie.labels[0], movie.images[0].astype(float)
     border = (ndimage.maximum_filter(labels, 3) != ndimage.minimum_filter(labels, 3)) & (labels > 0)
     deep = ndimage.distance_transform_edt(~border) > 5
-    assert image[border].mean() > 1.2 * image[deep & (labels > 0)].mean()
+    return float(image[border].mean() / image[deep & (labels > 0)].mean())
+
+
+def test_borders_of_sheets_are_dark_and_membranes_bright() -> None:
+    assert np.median([_border_over_middle("membranes", seed) for seed in (100, 101, 102)]) > 1.2
+    assert np.median([_border_over_middle("sheet", seed) for seed in (100, 101, 102)]) < 0.9
+
+
+def _seen(habit: Habit, frames: int) -> list[set[int]]:
+    rng = np.random.default_rng(1)
+    population = Population(rng, (96, 96), habit)
+    painter = Painter(rng, (96, 96), "nuclei", Optics())
+    seen = []
+    for _ in range(frames):
+        seen.append(set(np.unique(painter.frame(population.bodies())[1]).tolist()) - {0})
+        population.step()
+    return seen
 
 
 def test_cells_enter_and_leave_the_frame() -> None:
-    habit = Habit(diameter=20, speed=0.4, persistence=0.95, fill=0.4)
-    population = Population(np.random.default_rng(1), (96, 96), habit)
-    painter = Painter(np.random.default_rng(1), (96, 96), "nuclei", Optics())
-    seen = []
-    for _ in range(15):
-        seen.append(set(np.unique(painter.frame(population.bodies())[1]).tolist()) - {0})
-        population.step()
+    seen = _seen(Habit(diameter=20, speed=0.4, persistence=0.95, fill=0.4), 15)
     assert seen[0] - seen[-1]
     assert seen[-1] - seen[0]
+
+
+def test_a_stream_of_cells_does_not_run_dry() -> None:
+    seen = _seen(Habit(diameter=20, speed=0.02, flow=(0.5, 0.0), fill=0.4), 40)
+    assert not seen[0] & seen[-1]
+    assert len(seen[-1]) >= 2
+
+
+def test_cells_that_lose_focus_come_back_with_their_id() -> None:
+    seen = _seen(Habit(diameter=20, speed=0.0, fill=0.5, defocus_rate=0.1), 30)
+    back = {
+        number
+        for number in set.union(*seen)
+        for presence in ["".join("1" if number in frame else "0" for frame in seen).strip("0")]
+        if "0" in presence
+    }
+    assert len(back) >= 2
+
+
+def test_cells_that_die_end_and_their_pieces_are_not_annotated() -> None:
+    habit = Habit(diameter=30, speed=0.0, fill=0.4, death_rate=0.3, fragments=1.0)
+    population = Population(np.random.default_rng(2), (128, 128), habit)
+    for _ in range(8):
+        population.step()
+    pieces = [body for body in population.bodies() if body.label == 0]
+    assert pieces
+    painter = Painter(np.random.default_rng(0), (128, 128), "nuclei", Optics(background=0.0))
+    piece = pieces[0]
+    piece.y, piece.x = 64.0, 64.0
+    image, labels = painter.frame([piece])
+    assert image[64, 64] > 0.1
+    assert not labels.any()
+
+
+def test_nuclei_divide_as_two_plates_that_part() -> None:
+    habit = Habit(diameter=30, speed=0.0, fill=0.05, mitosis="plate", overlap=0.0)
+    population = Population(np.random.default_rng(0), (128, 128), habit)
+    population.schedule_division(1, 1)
+    mothers: list[Body] = []
+    while not population.lineage:
+        mothers = population.bodies()
+        population.step()
+    (mother,) = [b for b in mothers if b.label in population.lineage.values()]
+    daughters = [b for b in population.bodies() if b.label in population.lineage]
+    assert mother.elongation > 2
+    assert len(daughters) == 2
+    apart = np.array([daughters[1].y - daughters[0].y, daughters[1].x - daughters[0].x])
+    plate = np.array([np.sin(mother.angle), np.cos(mother.angle)])
+    assert abs(apart @ plate) < 0.5 * np.hypot(*apart)
+    first = np.hypot(*apart)
+    for _ in range(4):
+        population.step()
+    later = [b for b in population.bodies() if b.label in population.lineage]
+    assert np.hypot(later[1].y - later[0].y, later[1].x - later[0].x) > first
 
 
 def test_cells_that_touch_do_not_pile_up() -> None:
@@ -110,10 +246,9 @@ def test_cells_that_touch_do_not_pile_up() -> None:
 
 
 def test_cell_out_of_focus_is_dim_and_not_annotated() -> None:
-    optics = Optics()
     images, labels = [], []
     for focus in (1.0, 0.1):
-        painter = Painter(np.random.default_rng(0), (64, 64), "nuclei", optics)
+        painter = Painter(np.random.default_rng(0), (64, 64), "nuclei", Optics())
         image, label = painter.frame([Body(3, 32, 32, 12, focus=focus)])
         images.append(image)
         labels.append(label)
@@ -122,10 +257,36 @@ def test_cell_out_of_focus_is_dim_and_not_annotated() -> None:
     assert not labels[1].any()
 
 
+def test_labels_are_the_drawn_body() -> None:
+    optics = Optics(psf=0.0, background=0.0, texture=0.0, edge=0.4, dim_border=1.0)
+    painter = Painter(np.random.default_rng(0), (64, 64), "nuclei", optics)
+    image, labels = painter.frame([Body(1, 30, 33, 14, elongation=1.6, angle=0.7)])
+    np.testing.assert_array_equal(labels > 0, image > 0.5)
+
+
+def test_nucleoli_are_dark() -> None:
+    holes = np.array([[0.3, 0.0, 0.2, 0.8]])
+    painter = Painter(np.random.default_rng(0), (64, 64), "nuclei", Optics(texture=0.0))
+    image, labels = painter.frame([Body(1, 32, 32, 20, holes=holes)])
+    assert image[32, 38] < 0.6 * image[32, 26]
+    assert labels[32, 38] == 1
+
+
 def test_hidden_cell_is_not_annotated() -> None:
     painter = Painter(np.random.default_rng(0), (64, 64), "nuclei", Optics())
     behind, front = Body(1, 32, 32, 8, depth=0.0), Body(2, 32, 33, 12, depth=1.0)
     assert set(np.unique(painter.frame([behind, front])[1])) == {0, 2}
+
+
+def test_arms_reach_out_of_a_body_and_are_drawn_in_for_division() -> None:
+    arms = Limbs(np.array([[0.0, 2.0, 0.3, 0.1, 0.0]]))
+    lengths = []
+    for calm in (0.0, 1.0):
+        patch = limbed_patch(Body(1, 60, 60, 12, calm=calm), arms, (120, 120), 2)
+        assert patch is not None
+        lengths.append(float(patch.u[patch.level > 0].max()))
+    assert lengths[0] == pytest.approx(12 * 0.8 + 24, abs=2)
+    assert lengths[1] == pytest.approx(12, abs=1)
 
 
 def test_rod_is_as_long_and_wide_as_its_ellipse() -> None:
@@ -140,8 +301,14 @@ def test_rod_is_as_long_and_wide_as_its_ellipse() -> None:
     ("frames", "shape", "said"), [(0, (64, 64), "frames is 0"), (2, (16, 64), r"\(16, 64\)")]
 )
 def test_impossible_sizes_are_refused(frames: int, shape: tuple[int, int], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        dividing_cells(frames, shape)
+    for make in (dividing_cells, lambda f, s: random_movie(0, f, s)):
+        with pytest.raises(ValueError, match=said):
+            make(frames, shape)
+
+
+def test_unknown_kind_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"'blobs'; choose one of nuclei, .*organelles"):
+        random_movie(0, 1, (64, 64), "blobs")
 
 
 def test_movie_of_one_frame_and_small_type() -> None:
@@ -150,14 +317,23 @@ def test_movie_of_one_frame_and_small_type() -> None:
     assert movie.images.dtype == np.uint8
 
 
+def test_files_hold_the_movie_and_are_not_replaced(tmp_path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    movie = random_movie(2, 4, (64, 80), "nuclei", bits=12)
+    files = MovieFiles(tmp_path / "new" / "cells.tif")
+    files.write(movie)
+    np.testing.assert_array_equal(tifffile.imread(files.movie), movie.images)
+    np.testing.assert_array_equal(tifffile.imread(files.labels), movie.labels)
+    rows = [tuple(map(int, line.split())) for line in files.tracks.read_text().splitlines()]
+    assert rows == track_table(movie)
+    files.movie.unlink()
+    with pytest.raises(FileExistsError, match="cells_labels"):
+        files.write(movie)
+    assert not files.movie.exists()
+    with pytest.raises(ValueError, match=r"cells\.png"):
+        MovieFiles(tmp_path / "cells.png")
+
+
 def test_generator_needs_no_torch() -> None:
     code = "import sys, napari_sam2.training.synthetic; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_clip_of_a_dozen_cells_renders_quickly() -> None:
-    start = time.process_time()
-    for seed in range(4):
-        dividing_cells(8, seed=seed)
-    # About 0.1 s of work each; the limit leaves room for a slow machine.
-    assert (time.process_time() - start) / 4 < 1.0
