@@ -26,7 +26,7 @@ from napari_sam2.training.schedule import (
     progress,
 )
 from napari_sam2.training.trainer import TrainData, Trainer
-from napari_sam2.training.unroll import Plan, Unroller
+from napari_sam2.training.unroll import Plan, Unroller, true_score
 
 OPTIONS = TrainOptions(
     minutes=0.0,
@@ -353,3 +353,25 @@ def test_presence_is_not_learned_where_the_object_is_always_there() -> None:
 def test_options_out_of_bounds_are_named(values: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TrainOptions(**values)  # type: ignore[arg-type]
+
+
+def test_memory_follows_the_truth_where_it_is_told_and_known() -> None:
+    truth = torch.zeros(3, 8, 8, dtype=torch.bool)
+    truth[0, 2:4, 2:4] = True
+    score = true_score(truth, torch.tensor([True, True, False]))
+    assert score[:2, 0].tolist() == [10.0, -10.0]
+    assert bool(score[2].isnan())
+    clip = MovingBlobs().sample_clip(np.random.default_rng(0), 2, 2)
+    clip.masks[1, 0] = False
+    model = SAM2(tiny())
+    # A network that believes in nothing tracks nothing, unless it is told.
+    last = model.sam_mask_decoder.pred_obj_score_head.layers[-1]
+    torch.nn.init.constant_(last.bias, -50.0)
+    seen = {}
+    for told in (False, True):
+        unroller = Unroller(model, torch.Generator().manual_seed(0))
+        plan = Plan("mask", presence_told=told)
+        steps = unroller.run(clip.images[None], clip.masks[None], clip.annotated[None], plan)
+        seen[told] = (steps[-1].logits.amax((1, 2, 3)) > -1000).tolist()
+        assert bool((steps[-1].answer.object_score < -10).all())
+    assert seen == {False: [False, False], True: [False, True]}

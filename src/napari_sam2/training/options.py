@@ -70,6 +70,9 @@ class TrainOptions:
     absent: float = _option(
         3.0, "Absent objects", "Weight of an absent object over that of a present one", 0, 1e3
     )
+    presence_told: float = _option(
+        0.5, "Presence told", "Share of the steps whose memory follows the true presence", 0, 1
+    )
     ranking: float = _option(2.0, "Predicted IoU", "Weight of its error", 0, 1e3)
     affinity: float = _option(
         1.0, "Affinity", "Weight of the lesson on pairs of cells, fading to the end", 0, 1e3

@@ -92,6 +92,7 @@ def choose_plan(options: TrainOptions, num_frames: int, rng: np.random.Generator
         kind,
         first_clicks=0 if kind == "mask" else int(rng.random() < 0.3),
         encoder_learns=bool(rng.random() >= options.encoder_rest),
+        presence_told=bool(rng.random() < options.presence_told),
     )
     if rng.random() >= options.correction:
         return plan

@@ -7,7 +7,7 @@ prompted frames and the most recent ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -46,6 +46,9 @@ class Plan:
         Clicks on that frame.
     encoder_learns : bool
         Without, the image encoder runs without gradients, in a third of the time.
+    presence_told : bool
+        What is remembered of a frame depends on whether the object is there, instead of on
+        whether the network says so: as long as that is often wrong, tracking learns little.
     """
 
     kind: PromptKind
@@ -53,6 +56,7 @@ class Plan:
     corrected_frame: int | None = None
     corrections: int = 1
     encoder_learns: bool = True
+    presence_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,19 @@ class Step:
     truth: torch.Tensor
     annotated: torch.Tensor
     logits: torch.Tensor
+
+
+def true_score(truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Return the presence that is certain, (B, 1) float32: 10, -10, or NaN where it is unknown.
+
+    Parameters
+    ----------
+    truth : Tensor, (B, H, W) bool
+    known : Tensor, (B,) bool
+        Whether the frame is annotated.
+    """
+    score = truth.flatten(1).any(1).float() * 20.0 - 10.0
+    return torch.where(known, score, torch.nan)[:, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +178,7 @@ class Unroller:
         if frame == 0 and plan.kind == "mask":
             final = self.model.embed_mask_prompt(features, truth[:, None].float())
         else:
-            answers = self._answers(frame, features, truth, plan)
+            answers = self._answers(frame, features, truth, known, plan)
             final = answers[-1][1]
         prompted = frame in (0, plan.corrected_frame)
         if not is_last:
@@ -169,7 +186,12 @@ class Unroller:
         return [Step(frame, a, truth, known, p.logits.detach()) for a, p in answers]
 
     def _answers(
-        self, frame: int, features: ImageFeatures, truth: torch.Tensor, plan: Plan
+        self,
+        frame: int,
+        features: ImageFeatures,
+        truth: torch.Tensor,
+        known: torch.Tensor,
+        plan: Plan,
     ) -> list[tuple[Answer, MaskPrediction]]:
         """Decode a frame with its first prompt or its memory, then with corrective clicks."""
         points: PointRows | None = None
@@ -178,14 +200,15 @@ class Unroller:
             make = first_click if plan.kind == "click" else first_box
             points, clicks = make(truth, self.generator), plan.first_clicks
         conditioned = self.model.attend_memory(features, self._recall(frame))
-        answers = [self._decode(conditioned, features, points, None)]
+        told = true_score(truth, known) if plan.presence_told else None
+        answers = [self._decode(conditioned, features, points, None, told)]
         for _ in range(clicks):
             earlier = answers[-1][1].logits.detach().float()
             predicted = to_input_size(earlier, truth)[:, 0] > 0
             click = corrective_click(truth, predicted, self.generator)
             points = click if points is None else points.append(click)
             earlier = earlier.clamp(-_LOGIT_LIMIT, _LOGIT_LIMIT)
-            answers.append(self._decode(conditioned, features, points, earlier))
+            answers.append(self._decode(conditioned, features, points, earlier, told))
         return answers
 
     def _decode(
@@ -194,8 +217,13 @@ class Unroller:
         features: ImageFeatures,
         points: PointRows | None,
         earlier: torch.Tensor | None,
+        told: torch.Tensor | None,
     ) -> tuple[Answer, MaskPrediction]:
-        """Decode all masks and let the model choose, as it does for a user."""
+        """Decode all masks and let the model choose, as it does for a user.
+
+        Where presence is `told`, (B, 1), the choice follows that; the answer is what the network
+        says.
+        """
         prompts = self.model.encode_prompts(
             None if points is None else points.points,
             None if points is None else points.labels,
@@ -206,6 +234,9 @@ class Unroller:
         output = self.model.decode_all(conditioned, features, prompts)
         multimask = points is None or points.points.shape[1] <= 1
         answer = Answer(output.logits, output.ious, output.object_score)
+        if told is not None:
+            score = torch.where(told.isnan(), output.object_score.float(), told)
+            output = replace(output, object_score=score)
         return answer, self.model.choose(output, multimask)
 
     def _remember(
