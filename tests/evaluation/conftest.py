@@ -27,7 +27,29 @@ def _moving_disks(frames=8, speed=2.0, annotated=None, shape=(96, 112)):
     return AnnotatedMovie("disks", images.astype(np.uint8), labels, chosen)
 
 
+def _dividing_disk(frames=9, division=4, shape=(96, 112)):
+    """Disk 1 becomes disks 2 and 3; disk 4 stays."""
+    rng = np.random.default_rng(5)
+    labels = np.zeros((frames, *shape), dtype=np.uint16)
+    for t in range(frames):
+        if t < division:
+            labels[t][disk((30, 40), 11, shape=shape)] = 1
+        else:
+            apart = 9 + t - division
+            labels[t][disk((30, 40 - apart), 8, shape=shape)] = 2
+            labels[t][disk((30, 40 + apart), 8, shape=shape)] = 3
+        labels[t][disk((70, 60), 10, shape=shape)] = 4
+    images = (rng.normal(20, 3, labels.shape) + 100 * (labels > 0)).astype(np.uint8)
+    return AnnotatedMovie.of_stack("dividing", images, labels, {2: 1, 3: 1})
+
+
 @pytest.fixture
 def moving_disks():
     """The function that makes the movie."""
     return _moving_disks
+
+
+@pytest.fixture
+def dividing_disk():
+    """The function that makes a movie with one division."""
+    return _dividing_disk

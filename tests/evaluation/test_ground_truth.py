@@ -9,14 +9,22 @@ import pytest
 import tifffile
 from skimage.io import imsave
 
-from napari_sam2.evaluation.ground_truth import (
+from napari_sam2.evaluation.ground_truth import AnnotatedMovie, read_movie, read_stills
+from napari_sam2.evaluation.sets import (
+    CHALLENGE_SETS,
+    EM_STACK,
+    KEPT_BACK,
+    STILLS,
+    connected_bodies,
+    open_set,
+)
+from napari_sam2.evaluation.tasks import (
+    first_shown,
     pick_departures,
     pick_masklets,
     pick_stills,
-    read_movie,
-    read_stills,
+    pick_stretch,
 )
-from napari_sam2.evaluation.run import DEFAULT_SETS, KEPT_BACK, STILLS, open_set
 
 
 @pytest.fixture
@@ -28,7 +36,7 @@ def movie_folder(tmp_path, moving_disks):
     tifffile.imwrite(folder / "tiny_labels.tif", movie.labels)
     info = {"labelled_frame_indices": [0, 2, 5], "frame_numbers": [10, 11, 12, 13, 14, 15]}
     (folder / "info.json").write_text(json.dumps(info))
-    (folder / "man_track.txt").write_text("1 10 12 0\n2 10 15 0\n5 3 15 0\n9 40 50 0\n")
+    (folder / "man_track.txt").write_text("1 10 12 0\n2 13 15 1\n5 3 15 9\n9 40 50 0\n")
     return folder
 
 
@@ -36,7 +44,8 @@ def test_movie_is_read_with_lifetimes_as_frame_indices(movie_folder):
     movie = read_movie(movie_folder)
     assert movie.images.shape == (6, 96, 112)
     assert movie.annotated == (0, 2, 5)
-    assert movie.lifetimes == {1: (0, 2), 2: (0, 5), 5: (0, 5)}
+    assert movie.lifetimes == {1: (0, 2), 2: (3, 5), 5: (0, 5)}
+    assert movie.mothers == {2: 1}  # the mother of 5 is not in these frames
     assert movie.lives_until(2, 5)
     assert not movie.lives_until(1, 5)
 
@@ -103,7 +112,7 @@ def test_departures_are_scored_only_after_the_end(movie_folder):
     movie.labels[3:][movie.labels[3:] == 1] = 0  # its track ends on frame 2
     (task,) = pick_departures(movie, count=9, seed=0)
     assert (task.first, task.last, task.object_ids, task.scored) == (0, 5, (1,), (5,))
-    assert movie.is_scored(1, 5)
+    assert task.frames_of(1) == (5,)
 
 
 def test_without_a_table_of_tracks_nobody_has_gone(moving_disks):
@@ -118,9 +127,9 @@ def test_a_still_has_no_masklets(moving_disks):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", DEFAULT_SETS[:3])
+@pytest.mark.parametrize("name", CHALLENGE_SETS)
 def test_real_movies_offer_enough_objects(data_folder, name):
-    (movie,) = open_set(data_folder / name)
+    (movie,) = open_set(data_folder / name).movies
     tasks = pick_masklets(movie, 24, 20, seed=0)
     assert 20 <= sum(len(task.object_ids) for task in tasks) <= 24
     assert all(movie.mask(i, task.first).any() for task in tasks for i in task.object_ids)
@@ -133,4 +142,55 @@ def test_kept_back_stills_are_those_that_training_keeps_back(data_folder):
     split = training.dsb2018_split(data_folder / STILLS)
     assert set(KEPT_BACK) <= set(split["validation"])
     assert not set(KEPT_BACK) & set(split["train"])
-    assert len(open_set(data_folder / STILLS)) == len(KEPT_BACK) == 49
+    assert len(open_set(data_folder / STILLS).movies) == len(KEPT_BACK) == 49
+
+
+def test_stack_knows_lives_and_lineage_from_its_labels(dividing_disk):
+    movie = dividing_disk()
+    assert movie.lifetimes == {1: (0, 3), 2: (4, 8), 3: (4, 8), 4: (0, 8)}
+    assert movie.complete
+    assert movie.is_scored(1, 7)  # gone, and that is known
+    with pytest.raises(ValueError, match="both must have"):
+        AnnotatedMovie.of_stack("x", movie.images[1:], movie.labels)
+    with pytest.raises(ValueError, match="no object"):
+        AnnotatedMovie.of_stack("x", movie.images, np.zeros_like(movie.labels))
+
+
+def test_newcomers_are_clicked_when_enough_of_them_is_there(dividing_disk):
+    movie = dividing_disk()
+    movie.labels[4][:, :36][movie.labels[4][:, :36] == 2] = 0  # a sliver is left of disk 2
+    assert 0 < (movie.labels[4] == 2).sum() < 50
+    assert first_shown(movie, 0, 8) == {1: 0, 2: 5, 3: 4, 4: 0}
+
+
+def test_stretch_prefers_what_comes_and_goes(dividing_disk):
+    task = pick_stretch(dividing_disk(), 3, 6, seed=0)
+    assert task.starts == {1: 0, 2: 4, 3: 4}
+    assert task.prompt == "mask"
+    assert task.frames_of(1) == (1, 2, 3, 4, 5, 6)  # the mother has to vanish by herself
+    assert pick_stretch(dividing_disk(), 3, 99, seed=0) is None
+
+
+def test_bodies_cut_in_two_are_two_objects():
+    labels = np.zeros((3, 20, 20), dtype=np.uint16)
+    labels[:, 2:8, 2:8] = 4
+    labels[:, 12:18, 2:8] = 4
+    labels[1, 2:8, 8:12] = 7
+    parts = connected_bodies(labels)
+    assert len(np.unique(parts)) == 1 + 3
+    assert parts[0, 3, 3] == parts[2, 3, 3] != parts[0, 14, 3]
+    joined = labels.copy()
+    joined[2, 8:12, 2:8] = 4  # one body in three dimensions, two profiles on the first slice
+    movie = AnnotatedMovie.of_stack("em", joined, connected_bodies(joined), pieces=True)
+    assert pick_stills([movie], 9, seed=0, min_area=20) != []
+    assert {(s.frame, s.object_id) for s in pick_stills([movie], 9, 0, 20)} == {(1, 2), (2, 1)}
+
+
+@pytest.mark.data
+def test_only_slices_that_were_kept_back_are_asked_for(data_folder):
+    (movie,) = open_set(data_folder / EM_STACK).movies
+    assert len(movie.images) == 20
+    assert len(pick_stills([movie], 40, seed=0)) == 40
+    (challenge,) = open_set(data_folder / CHALLENGE_SETS[2]).movies
+    assert set(challenge.gold) <= set(range(92))
+    assert challenge.mothers

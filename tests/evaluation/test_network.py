@@ -7,15 +7,17 @@ import json
 import pytest
 import torch
 
+from napari_sam2.evaluation.contest import Contest
 from napari_sam2.evaluation.report import (
     circumstances,
     describe,
     markdown,
-    summarise,
+    read_results,
     weights_hash,
     write_json,
 )
-from napari_sam2.evaluation.run import Contest, Sampling
+from napari_sam2.evaluation.sampling import Sampling
+from napari_sam2.evaluation.sets import EvaluationSet
 from napari_sam2.model.config import HieraConfig, SAM2Config
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.options import PredictorOptions
@@ -51,28 +53,47 @@ def network():
 def test_network_and_rivals_score_the_same_objects(network, moving_disks, tmp_path):
     runtime = Runtime.auto("cpu")
     contest = Contest.of(network, runtime, PredictorOptions())
-    movies = [moving_disks(frames=6, annotated=(0, 1, 3, 5))]
-    scores = {"disks": contest.score(movies, Sampling(stills=4, masklets=3, frames=5))}
+    movies = (moving_disks(frames=6, annotated=(0, 1, 3, 5)),)
+    sampling = Sampling(
+        stills=3, masklets=3, frames=5, prompted=1, prompts=("3 clicks",), long_frames=0,
+        interactive=1, interactive_frames=5, most_interactions=2,
+    )  # fmt: skip
+    result, kept = contest.measure(EvaluationSet("disks", "movie", movies), sampling)
     asked = {}
-    for score in scores["disks"]:
+    for score in result.scores:
         assert 0.0 <= score.iou <= 1.0
+        assert 0.0 <= score.boundary <= 1.0
         key = (score.protocol, score.method)
         asked.setdefault(key, set()).add((score.frame, score.object_id))
-    for protocol in ("1 click", "3 clicks", "box", "5 frames from a mask"):
+    for protocol in (
+        "1 click",
+        "5 clicks",
+        "box",
+        "5 frames from a mask",
+        "5 frames from 3 clicks",
+    ):
         choices = [found for (name, _), found in asked.items() if name == protocol]
         assert len(choices) >= 4
         assert all(found == choices[0] for found in choices)
+    assert {len(score.j) for score in result.interactive} == {2}
+    assert len({score.method for score in result.challenge}) == len(contest.on_movies)
+    assert [followed.task.prompt for followed in kept] == ["mask"] * len(kept)
+    assert result.confidence.present
 
     facts = circumstances(network, TINY.name, runtime) | {"seed": 0}
-    out = tmp_path / "results" / "scores.json"
-    write_json(out, facts, summarise(scores), scores)
-    read = json.loads(out.read_text())
-    assert len(read["objects"]["disks"]) == len(scores["disks"])
-    assert read["circumstances"]["weights_sha256"] == weights_hash(network)
-    assert read["circumstances"]["dtype"] == "float32"
-    assert len(read["circumstances"]["commit"]) >= 7
-    assert "| network |" in markdown(summarise(scores))
+    out = tmp_path / "results" / "evaluation.json"
+    write_json(out, facts, [result])
+    read_facts, (again,) = read_results(out)
+    assert again == result
+    assert read_facts["weights_sha256"] == weights_hash(network)
+    assert read_facts["dtype"] == "float32"
+    assert len(read_facts["commit"]) >= 7
+    text = markdown(facts, [result])
     assert weights_hash(network)[:12] in describe(facts)
+    assert describe(facts) in text
+    for heading in ("Prompts on single frames", "Masklets", "Corrections", "Whole movies", "Time"):
+        assert f"### {heading}" in text
+    assert json.loads(out.read_text())["summaries"]
 
 
 def test_hash_tells_weights_apart(network):

@@ -7,18 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_sam2.evaluation.ground_truth import pick_departures, pick_masklets, pick_stills
+from napari_sam2.evaluation.contest import Contest, SetResult
 from napari_sam2.evaluation.metrics import iou
 from napari_sam2.evaluation.protocol import score_masklets, score_stills
-from napari_sam2.evaluation.report import markdown, summarise
 from napari_sam2.evaluation.rivals import (
     CopyMask,
     EllipseInBox,
     LinkedWatershed,
     WatershedUnderClick,
 )
-from napari_sam2.evaluation.run import Contest, Sampling
+from napari_sam2.evaluation.sampling import Sampling
+from napari_sam2.evaluation.sets import EvaluationSet
+from napari_sam2.evaluation.summary import summarise
+from napari_sam2.evaluation.tables import tables
+from napari_sam2.evaluation.tasks import pick_departures, pick_masklets, pick_stills
 from napari_sam2.evaluation.watershed import Watershed
+from napari_sam2.masklets import MaskRecord
 
 
 class HalfThenWhole:
@@ -35,7 +39,7 @@ class HalfThenWhole:
         self.asked.append(prompts.clicks)
         left = self.truth.copy()
         left[:, 40:] = False
-        return left if len(prompts.clicks) == 1 else self.truth
+        return MaskRecord.from_mask(left if len(prompts.clicks) == 1 else self.truth)
 
 
 def test_second_click_goes_where_the_first_answer_was_wrong(moving_disks):
@@ -82,27 +86,41 @@ def test_object_that_has_gone_scores_by_empty_frames(moving_disks):
     assert copied.per_frame == {5: 0.0, 6: 0.0, 7: 0.0}
     assert linked.iou == 1.0
     assert copied.lost is None
-    table = markdown(summarise({"disks": [copied, linked]}))
-    assert "| up to 10 frames after it has gone: left empty | disks (n = 1) |" in table
+    table = tables(summarise([SetResult("disks", "disks", "movie", [copied, linked])]))
+    assert "| up to 10 frames after it has gone: left empty | copy the mask |" in table
+    assert "| disks (n = 1) | 0.000 | **1.000** |" in table
 
 
 def test_methods_take_part_only_in_their_protocols(moving_disks):
     stills = pick_stills([moving_disks(frames=1)], 3, 0)
     assert {s.protocol for s in score_stills(EllipseInBox(), stills)} == {"box"}
-    assert len(score_stills(WatershedUnderClick(Watershed()), stills)) == 9
+    assert len(score_stills(WatershedUnderClick(Watershed()), stills)) == 12
 
 
-def test_rivals_run_through_tables_and_are_the_same_twice(moving_disks):
-    movies = [moving_disks(frames=6)]
-    contest, sampling = Contest.of_rivals(), Sampling(stills=6, masklets=3, frames=5)
-    scores = {"disks": contest.score(movies, sampling)}
-    again = {"disks": contest.score(movies, sampling)}
-    assert markdown(summarise(scores)) == markdown(summarise(again))
-    cells = {(c.protocol, c.method): c for c in summarise(scores)}
+def test_rivals_run_through_tables_and_are_the_same_twice(moving_disks, dividing_disk):
+    movies = EvaluationSet("disks", "movie", (moving_disks(frames=6), dividing_disk()))
+    contest = Contest.of_rivals()
+    sampling = Sampling(
+        stills=6, masklets=3, frames=5, prompted=2, prompts=("box",), long_masklets=3,
+        long_frames=4, interactive=1, interactive_frames=4, most_interactions=3,
+    )  # fmt: skip
+    result, kept = contest.measure(movies, sampling)
+    again, _ = contest.measure(movies, sampling)
+    assert tables(summarise([result])) == tables(summarise([again]))
+    assert [score.j for score in result.interactive] == [s.j for s in again.interactive]
+    assert not kept  # only the network's masks are drawn
+    cells = {(c.protocol, c.method): c for c in summarise([result])}
     assert cells["1 click", "watershed (global threshold)"].iou > 0.85
     copied = cells["5 frames from a mask", "copy the mask"]
-    assert copied.count == 3
-    assert copied.lost == pytest.approx(1 / 3)
-    table = markdown(summarise(scores))
-    assert "| 5 frames from a mask: IoU (lost) | disks (n = 3) |" in table
-    assert "(33 %) |" in table
+    assert copied.count == 6  # three of each movie
+    assert copied.lost == pytest.approx(2 / 6)
+    assert copied.both == pytest.approx((copied.iou + copied.boundary) / 2)
+    assert "5 frames from a box" in {c.protocol for c in summarise([result])}
+    assert "4 frames with newcomers, from masks" in {c.protocol for c in summarise([result])}
+    names = [score.method for score in result.challenge]
+    assert len(names) == 2 * len(contest.on_movies)
+    best = max(score.tra for score in result.challenge if score.movie == "dividing")
+    assert best > 0.95
+    table = tables(summarise([result]))
+    assert "| 5 frames from a mask: J (J&F, lost) |" in table
+    assert ", 33 %) |" in table

@@ -1,4 +1,4 @@
-"""Read annotated movies and stills, and pick objects from them without chance.
+"""Annotated movies: images, the objects that are truly there, and where that is known.
 
 A frame that is not listed as annotated has no truth: its zeros are not background. Whoever
 scores asks `AnnotatedMovie.mask`, which refuses such a frame.
@@ -7,7 +7,9 @@ scores asks `AnnotatedMovie.mask`, which refuses such a frame.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,9 +18,12 @@ import tifffile
 from numpy.typing import NDArray
 from skimage.io import imread
 
-from napari_sam2.evaluation.metrics import BoolMask
+from napari_sam2.evaluation.metrics import BoolMask, LabelImage
+from napari_sam2.masklets import MaskletSet, MaskRecord
 
 Truth = Literal["labels", "gold"]
+
+_NOTHING = MaskRecord.from_mask(np.zeros((1, 1), dtype=bool))
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,16 @@ class AnnotatedMovie:
         Frames on which `labels` is truth.
     lifetimes : dict of int to (int, int)
         First and last frame of each object, where a table of tracks says so.
+    mothers : dict of int to int
+        Daughter to mother, where the table says so.
+    gold : dict of int to integer array (H, W)
+        Frames on which people drew some of the objects, with the same ids; SEG is measured there.
+    complete : bool
+        Whether an object that is missing on an annotated frame is really not there; otherwise
+        the annotation may have left it out, and it is not scored.
+    pieces : bool
+        Whether objects may be several separate profiles on a frame, as bodies cut by a section
+        are; a prompt is then only asked for where there is one.
     """
 
     name: str
@@ -44,17 +59,68 @@ class AnnotatedMovie:
     labels: NDArray[np.integer]
     annotated: tuple[int, ...]
     lifetimes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    mothers: dict[int, int] = field(default_factory=dict)
+    gold: dict[int, LabelImage] = field(default_factory=dict)
+    complete: bool = False
+    pieces: bool = False
+
+    @classmethod
+    def of_stack(
+        cls,
+        name: str,
+        images: NDArray[Any],
+        labels: NDArray[np.integer],
+        mothers: Mapping[int, int] | None = None,
+        pieces: bool = False,
+    ) -> AnnotatedMovie:
+        """Take a stack in which every frame is annotated and every object is drawn.
+
+        Raises
+        ------
+        ValueError
+            If the shapes of images and labels differ, or there is no object at all.
+        """
+        if images.shape[:3] != labels.shape:
+            raise ValueError(
+                f"{name}: images are {images.shape} and labels {labels.shape}; both must have the "
+                "same frames, height and width"
+            )
+        seen: dict[int, list[int]] = {}
+        for frame, image in enumerate(labels):
+            for value in np.unique(image[image > 0]):
+                seen.setdefault(int(value), []).append(frame)
+        if not seen:
+            raise ValueError(f"{name}: the labels hold no object; nothing can be measured")
+        lifetimes = {value: (frames[0], frames[-1]) for value, frames in seen.items()}
+        kept = {d: m for d, m in (mothers or {}).items() if d in seen and m in seen}
+        frames = tuple(range(len(labels)))
+        return cls(name, images, labels, frames, lifetimes, kept, {}, True, pieces)
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return int(self.labels.shape[1]), int(self.labels.shape[2])
+
+    @cached_property
+    def truth(self) -> MaskletSet:
+        """The true masks of the annotated frames, packed."""
+        known = np.zeros(len(self.labels), dtype=bool)
+        known[list(self.annotated)] = True
+        return MaskletSet.from_labels(np.where(known[:, None, None], self.labels, 0))
+
+    def record(self, object_id: int, frame: int) -> MaskRecord:
+        """Return the true mask, packed and perhaps empty; ValueError off the annotated frames."""
+        self._require(frame)
+        return self.truth.record(object_id, frame) or _NOTHING
 
     def mask(self, object_id: int, frame: int) -> BoolMask:
         """Return the true mask (H, W) of one object; ValueError off the annotated frames."""
-        if frame not in self.annotated:
-            raise ValueError(f"frame {frame} of {self.name} is not annotated; choose another")
+        self._require(frame)
         return np.asarray(self.labels[frame] == object_id)
 
     def objects_on(self, frame: int, min_area: int = 1) -> tuple[int, ...]:
         """Return the ids with at least `min_area` pixels on an annotated frame, sorted."""
-        if frame not in self.annotated:
-            raise ValueError(f"frame {frame} of {self.name} is not annotated; choose another")
+        self._require(frame)
         areas = np.bincount(self.labels[frame].ravel())
         areas[0] = 0
         return tuple(int(value) for value in np.flatnonzero(areas >= max(1, min_area)))
@@ -65,34 +131,13 @@ class AnnotatedMovie:
 
     def is_scored(self, object_id: int, frame: int) -> bool:
         """Tell whether there is truth: a mask on an annotated frame, or the end of the track."""
-        is_there = bool(self.mask(object_id, frame).any())
-        return is_there or not self.lives_until(object_id, frame)
+        if self.complete or self.record(object_id, frame).visible:
+            return True
+        return not self.lives_until(object_id, frame)
 
-
-@dataclass(frozen=True)
-class Still:
-    """One object on one annotated frame."""
-
-    movie: AnnotatedMovie
-    frame: int
-    object_id: int
-
-
-@dataclass(frozen=True)
-class MaskletTask:
-    """Objects to follow from one frame, and the later frames on which they are scored.
-
-    `scored` holds only annotated frames after `first`; an object that the annotation leaves
-    out on one of them, though its track goes on, is not scored there. `protocol` names the task
-    in tables.
-    """
-
-    movie: AnnotatedMovie
-    first: int
-    last: int
-    object_ids: tuple[int, ...]
-    scored: tuple[int, ...]
-    protocol: str
+    def _require(self, frame: int) -> None:
+        if frame not in self.annotated:
+            raise ValueError(f"frame {frame} of {self.name} is not annotated; choose another")
 
 
 def read_movie(folder: Path, truth: Truth = "labels") -> AnnotatedMovie:
@@ -121,9 +166,12 @@ def read_movie(folder: Path, truth: Truth = "labels") -> AnnotatedMovie:
         raise ValueError(f"{paths[2]} has no {key!r}; without it no frame counts as annotated")
     images, labels = tifffile.imread(paths[0]), tifffile.imread(paths[1])
     numbers = info.get("frame_numbers", list(range(len(images))))
-    lifetimes = _read_lifetimes(folder / "man_track.txt", numbers)
+    tracks = folder / "man_track.txt"
+    lifetimes = read_lifetimes(tracks, numbers)
+    mothers = {d: m for d, m in read_mothers(tracks).items() if {d, m} <= set(lifetimes)}
     suffix = "" if truth == "labels" else " (human)"
-    return AnnotatedMovie(name + suffix, images, labels, tuple(info[key]), lifetimes)
+    gold = _read_gold(folder, info.get("gold_frame_indices", ()))
+    return AnnotatedMovie(name + suffix, images, labels, tuple(info[key]), lifetimes, mothers, gold)
 
 
 def read_stills(folder: Path, indices: tuple[int, ...]) -> list[AnnotatedMovie]:
@@ -138,139 +186,47 @@ def read_stills(folder: Path, indices: tuple[int, ...]) -> list[AnnotatedMovie]:
     return stills
 
 
-def pick_stills(
-    movies: list[AnnotatedMovie],
-    count: int,
-    seed: int,
-    min_area: int = 50,
-    max_frames: int = 20,
-) -> list[Still]:
-    """Pick objects on annotated frames: one of every frame, then a second one, and so on.
+def read_lifetimes(path: Path, frame_numbers: list[int]) -> dict[int, tuple[int, int]]:
+    """Read a table of tracks: label, begin, end, mother.
 
     Parameters
     ----------
-    movies : list of AnnotatedMovie
-        The movies, or the stills, of one set.
-    count : int
-        How many objects; all that there are where there are fewer.
-    seed : int
-        The same seed picks the same objects.
-    min_area : int
-        Smaller objects (square pixels) are specks or cut by the border, and are left out.
-    max_frames : int
-        Frames, drawn by chance, among which the objects are shared out.
+    path : Path
+        ``man_track.txt``; nothing is known without it.
+    frame_numbers : list of int
+        Original number of each frame that there is.
+
+    Returns
+    -------
+    dict
+        Label to its first and last frame, as indices into the frames that there are.
     """
-    rng = np.random.default_rng(seed)
-    frames = [(movie, frame) for movie in movies for frame in movie.annotated]
-    drawn = sorted(int(index) for index in rng.permutation(len(frames))[:max_frames])
-    queues = [
-        (movie, frame, list(rng.permutation(movie.objects_on(frame, min_area))))
-        for movie, frame in (frames[index] for index in drawn)
-    ]
-    picked: list[Still] = []
-    while len(picked) < count and any(queue for _, _, queue in queues):
-        for movie, frame, queue in queues:
-            if queue and len(picked) < count:
-                picked.append(Still(movie, frame, int(queue.pop())))
-    order = {(movie.name, frame): rank for rank, (movie, frame, _) in enumerate(queues)}
-    return sorted(picked, key=lambda still: order[still.movie.name, still.frame])
-
-
-def pick_masklets(
-    movie: AnnotatedMovie, count: int, length: int, seed: int, starts: int = 4, min_area: int = 50
-) -> list[MaskletTask]:
-    """Pick objects that live for `length` more frames, from a few first frames.
-
-    Parameters
-    ----------
-    movie : AnnotatedMovie
-        With truth on enough frames.
-    count : int
-        How many masklets in all.
-    length : int
-        Frames to follow after the first.
-    seed : int
-        The same seed picks the same objects.
-    starts : int
-        First frames, spread evenly over the movie; objects are shared out among them.
-    min_area : int
-        Smallest object (square pixels) on its first frame.
-    """
-    rng = np.random.default_rng(seed)
-    last_start = len(movie.images) - 1 - length
-    possible = [frame for frame in movie.annotated if frame <= last_start]
-    if not possible:
-        return []
-    places = np.linspace(0, len(possible) - 1, min(starts, len(possible))).round().astype(int)
-    firsts = sorted({possible[place] for place in places})
-    tasks = []
-    for index, first in enumerate(firsts):
-        share = count // len(firsts) + (index < count % len(firsts))
-        task = _masklets_from(movie, first, length, min_area)
-        chosen = rng.permutation(task.object_ids)[:share]
-        ids = tuple(sorted(int(value) for value in chosen))
-        tasks.append(replace(task, object_ids=ids))
-    return [task for task in tasks if task.object_ids]
-
-
-def pick_departures(
-    movie: AnnotatedMovie, count: int, seed: int, before: int = 5, after: int = 10
-) -> list[MaskletTask]:
-    """Pick objects whose track ends in mid-movie: they leave, die or divide.
-
-    Each is followed by itself from a few frames before its end, and scored only on the annotated
-    frames after it, where the right answer is an empty mask: IoU is 1 there or 0.
-
-    Parameters
-    ----------
-    movie : AnnotatedMovie
-        With a table of tracks; without one nobody is known to have gone.
-    count : int
-        How many objects.
-    seed : int
-        The same seed picks the same objects.
-    before, after : int
-        Frames before the last one of the track to start at, at most, and frames after it.
-    """
-    tasks = []
-    for object_id, (_, end) in sorted(movie.lifetimes.items()):
-        last = min(end + after, len(movie.images) - 1)
-        starts = [frame for frame in movie.annotated if end - before <= frame <= end]
-        starts = [frame for frame in starts if movie.mask(object_id, frame).any()]
-        scored = tuple(frame for frame in movie.annotated if end < frame <= last)
-        if starts and scored:
-            name = f"up to {after} frames after it has gone: left empty"
-            tasks.append(MaskletTask(movie, starts[0], last, (object_id,), scored, name))
-    chosen = np.random.default_rng(seed).permutation(len(tasks))[:count]
-    return [tasks[index] for index in sorted(chosen)]
-
-
-def _masklets_from(movie: AnnotatedMovie, first: int, length: int, min_area: int) -> MaskletTask:
-    """Collect all objects that live from `first` to `length` frames later."""
-    last = first + length
-    scored = tuple(frame for frame in movie.annotated if first < frame <= last)
-    alive = [
-        object_id
-        for object_id in movie.objects_on(first, min_area)
-        if movie.lives_until(object_id, last)
-        and scored
-        and object_id in movie.objects_on(scored[-1])
-    ]
-    name = f"{length} frames from a mask"
-    return MaskletTask(movie, first, last, tuple(alive), scored, name)
-
-
-def _read_lifetimes(path: Path, frame_numbers: list[int]) -> dict[int, tuple[int, int]]:
-    """Read label, begin, end of a track table, as indices into the frames that are there."""
-    if not path.is_file():
-        return {}
     numbers = np.asarray(frame_numbers)
     lifetimes = {}
-    for line in path.read_text().split("\n"):
-        if not line.strip():
-            continue
-        label, begin, end = (int(value) for value in line.split()[:3])
+    for label, begin, end, _ in _read_table(path):
         inside = np.flatnonzero((numbers >= begin) & (numbers <= end))
         if inside.size:
             lifetimes[label] = (int(inside[0]), int(inside[-1]))
     return lifetimes
+
+
+def read_mothers(path: Path) -> dict[int, int]:
+    """Return daughter to mother of a table of tracks."""
+    return {label: mother for label, _, _, mother in _read_table(path) if mother}
+
+
+def _read_table(path: Path) -> list[list[int]]:
+    """Read the rows of a table of tracks; a table without mothers has none."""
+    if not path.is_file():
+        return []
+    rows = [[int(word) for word in line.split()] for line in path.read_text().splitlines()]
+    return [[*row, 0][:4] for row in rows if row]
+
+
+def _read_gold(folder: Path, frames: tuple[int, ...]) -> dict[int, LabelImage]:
+    """Read the frames on which people drew objects; frames without any are left out."""
+    path = folder / f"{folder.name}_gold.tif"
+    if not path.is_file():
+        return {}
+    stack = tifffile.imread(path)
+    return {int(frame): stack[frame] for frame in frames if stack[frame].any()}

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from napari_sam2.evaluation.clicks import BoxYXYX, PointYX
-from napari_sam2.evaluation.ground_truth import AnnotatedMovie, MaskletTask
+from napari_sam2.evaluation.ground_truth import AnnotatedMovie
 from napari_sam2.evaluation.metrics import BoolMask
+from napari_sam2.evaluation.tasks import MaskletTask
+from napari_sam2.masklets import MaskRecord
 
-StillProtocol = Literal["1 click", "3 clicks", "box"]
-STILL_PROTOCOLS: tuple[StillProtocol, ...] = ("1 click", "3 clicks", "box")
+StillProtocol = Literal["1 click", "3 clicks", "5 clicks", "box"]
+STILL_PROTOCOLS: tuple[StillProtocol, ...] = ("1 click", "3 clicks", "5 clicks", "box")
+NETWORK = "network"
+"""Name in tables of the network as users run it; only it has scores to be calibrated."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,58 @@ class StillMethod(Protocol):
         """Protocols that the method can take part in."""
         ...
 
-    def answer(self, movie: AnnotatedMovie, frame: int, prompts: StillPrompts) -> BoolMask:
-        """Return the mask (H, W) of the prompted object; it never sees the labels."""
+    def answer(self, movie: AnnotatedMovie, frame: int, prompts: StillPrompts) -> MaskRecord:
+        """Return the mask of the prompted object; it never sees the labels.
+
+        A user adds clicks one by one: the first ones are those of the call before.
+        """
         ...
 
 
 class MaskletMethod(Protocol):
-    """Follows objects from their masks on one frame."""
+    """Follows objects from the prompts that a task gives them."""
 
     @property
     def name(self) -> str:
         """Name in tables."""
         ...
 
-    def track(self, task: MaskletTask) -> Iterator[tuple[int, dict[int, BoolMask]]]:
-        """Yield every frame after the first with the mask (H, W) of each object."""
+    def track(self, task: MaskletTask) -> Iterator[tuple[int, dict[int, MaskRecord]]]:
+        """Yield every frame after the first, with the mask of each object that is on.
+
+        The true masks are looked at only to say of an object what its prompt says.
+        """
+        ...
+
+
+class InteractiveRun(Protocol):
+    """One stretch of a movie that a person corrects."""
+
+    def click(self, object_id: int, frame: int, yx: PointYX, positive: bool) -> BoolMask:
+        """Add a click and return the answer on its frame (H, W)."""
+        ...
+
+    def propagate(self) -> None:
+        """Follow all objects from all their prompts through the whole stretch."""
+        ...
+
+    def advance(self) -> Iterator[int]:
+        """Follow all objects forward; clicks may be added on each frame that is yielded."""
+        ...
+
+    def record(self, object_id: int, frame: int) -> MaskRecord:
+        """Return the mask of an object as it stands."""
+        ...
+
+
+class InteractiveMethod(Protocol):
+    """Takes corrections on any frame."""
+
+    @property
+    def name(self) -> str:
+        """Name in tables."""
+        ...
+
+    def open(self, task: MaskletTask) -> InteractiveRun:
+        """Begin anew, with no prompts."""
         ...

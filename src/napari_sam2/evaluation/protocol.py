@@ -1,4 +1,4 @@
-"""The protocols: what is asked of every method, and how its answers are scored."""
+"""Stills and masklets: what is asked of every method, and how its answers are scored."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from napari_sam2.evaluation.clicks import box_of, corrective_click, innermost_point
-from napari_sam2.evaluation.ground_truth import MaskletTask, Still
+from napari_sam2.evaluation.agreement import region_and_boundary
 from napari_sam2.evaluation.methods import (
     MaskletMethod,
     StillMethod,
     StillPrompts,
     StillProtocol,
 )
-from napari_sam2.evaluation.metrics import BoolMask, iou, is_lost
+from napari_sam2.evaluation.metrics import BoolMask, is_lost
+from napari_sam2.evaluation.simulated_user import clicking, prompted_mask
+from napari_sam2.evaluation.tasks import MaskletTask, Still
+from napari_sam2.masklets import MaskletSet, MaskRecord
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,17 @@ class ObjectScore:
     object_id, frame : int
         The object, and the frame of its prompt.
     iou : float
-        On the still; or mean over the scored frames.
+        J on the still; or its mean over the scored frames.
+    boundary : float
+        F, in the same way.
+    seconds : float
+        Time for the answer; for a masklet, time of the run for each frame of each object.
     per_frame : dict of int to float
-        IoU on every scored frame of a masklet; empty for stills.
+        J on every scored frame of a masklet; empty for stills.
     lost : bool or None
         Whether a masklet lost its object; None for stills and for objects that have gone.
-    seconds : float
-        Time for the answer; for a masklet, its share of the time of the run.
+    predicted_iou : float or None
+        What the method expected J to be on a still, where it says.
     """
 
     method: str
@@ -45,9 +51,32 @@ class ObjectScore:
     object_id: int
     frame: int
     iou: float
+    boundary: float
     seconds: float
     per_frame: dict[int, float] = field(default_factory=dict)
     lost: bool | None = None
+    predicted_iou: float | None = None
+
+
+@dataclass(frozen=True)
+class Followed:
+    """The masks that a method gave to the objects of a task.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    task : MaskletTask
+    masklets : MaskletSet
+        From each object's first frame on.
+    seconds : float
+        Time for each frame of each object, prompts included.
+    """
+
+    method: str
+    task: MaskletTask
+    masklets: MaskletSet
+    seconds: float
 
 
 def score_stills(method: StillMethod, stills: Iterable[Still]) -> list[ObjectScore]:
@@ -59,99 +88,110 @@ def score_stills(method: StillMethod, stills: Iterable[Still]) -> list[ObjectSco
     Returns
     -------
     list of ObjectScore
-        One an object and protocol; "3 clicks" is the IoU after the last of three clicks.
+        One an object and protocol; "3 clicks" is the answer to the last of three clicks.
     """
-    scores = []
+    scores: list[ObjectScore] = []
     for still in stills:
+        asked = _Asked(method, still)
         truth = still.movie.mask(still.object_id, still.frame)
-        for protocol, value, seconds in _answers(method, still, truth):
-            scores.append(
-                ObjectScore(
-                    method.name,
-                    protocol,
-                    still.movie.name,
-                    still.object_id,
-                    still.frame,
-                    value,
-                    seconds,
-                )
+        counts = {int(name.split()[0]): name for name in method.protocols if name != "box"}
+        if counts:
+            answers = clicking(truth, max(counts), asked.ask)
+            for number, _ in enumerate(answers, start=1):
+                if number in counts:
+                    scores.append(asked.score(counts[number]))
+        if "box" in method.protocols:
+            prompted_mask(truth, "box", asked.ask)
+            scores.append(asked.score("box"))
+    return scores
+
+
+def follow(method: MaskletMethod, task: MaskletTask) -> Followed:
+    """Let a method follow a task's objects, and keep all its masks."""
+    masklets = MaskletSet((len(task.movie.images), *task.movie.frame_shape))
+    began = time.perf_counter()
+    count = 0
+    for frame, records in method.track(task):
+        for object_id, record in records.items():
+            masklets.write(object_id, frame, record)
+        count += len(records)
+    return Followed(method.name, task, masklets, (time.perf_counter() - began) / max(count, 1))
+
+
+def score_followed(followed: Followed) -> list[ObjectScore]:
+    """Score the masks of a task on the annotated frames after each object's prompt."""
+    task = followed.task
+    scores = []
+    for object_id in task.object_ids:
+        frames = task.frames_of(object_id)
+        if not frames:
+            continue
+        pairs = {frame: _agreement(followed, object_id, frame) for frame in frames}
+        j = {frame: pair[0] for frame, pair in pairs.items()}
+        present = [v for t, v in j.items() if task.movie.record(object_id, t).visible]
+        # An object that is meant to go cannot be lost; one that is lost never comes back.
+        stays = task.movie.lives_until(object_id, frames[-1]) and bool(present)
+        scores.append(
+            ObjectScore(
+                method=followed.method,
+                protocol=task.protocol,
+                movie=task.movie.name,
+                object_id=object_id,
+                frame=task.starts[object_id],
+                iou=sum(j.values()) / len(j),
+                boundary=sum(pair[1] for pair in pairs.values()) / len(pairs),
+                seconds=followed.seconds,
+                per_frame=j,
+                lost=is_lost(present) if stays else None,
             )
+        )
     return scores
 
 
 def score_masklets(method: MaskletMethod, tasks: Iterable[MaskletTask]) -> list[ObjectScore]:
-    """Let a method follow every task's objects, and score them on the annotated frames."""
-    scores = []
-    for task in tasks:
+    """Let a method follow every task's objects, and score them."""
+    return [score for task in tasks for score in score_followed(follow(method, task))]
+
+
+def _agreement(followed: Followed, object_id: int, frame: int) -> tuple[float, float]:
+    """Return J and F of one object on one frame."""
+    movie = followed.task.movie
+    record = followed.masklets.record(object_id, frame)
+    if record is None:
+        raise ValueError(f"{followed.method} gave object {object_id} no mask on frame {frame}")
+    return region_and_boundary(record, movie.record(object_id, frame), movie.frame_shape)
+
+
+class _Asked:
+    """One object of a method on a still: remembers the last answer and its time."""
+
+    def __init__(self, method: StillMethod, still: Still) -> None:
+        self._method = method
+        self._still = still
+        self._record: MaskRecord | None = None
+        self._seconds = 0.0
+
+    def ask(self, prompts: StillPrompts) -> BoolMask:
+        still = self._still
         began = time.perf_counter()
-        per_frame: dict[int, dict[int, float]] = {key: {} for key in task.object_ids}
-        for frame, masks in method.track(task):
-            if frame in task.scored:
-                _score_frame(task, frame, masks, per_frame)
-        seconds = (time.perf_counter() - began) / len(task.object_ids)
-        scores += [_masklet_score(method.name, task, key, per_frame[key], seconds)
-                   for key in task.object_ids]  # fmt: skip
-    return scores
+        self._record = self._method.answer(still.movie, still.frame, prompts)
+        self._seconds = time.perf_counter() - began
+        return self._record.mask(still.movie.frame_shape)
 
-
-def _answers(
-    method: StillMethod, still: Still, truth: BoolMask
-) -> list[tuple[StillProtocol, float, float]]:
-    """Return protocol, IoU and seconds of each protocol on one object."""
-    answers: list[tuple[StillProtocol, float, float]] = []
-    protocols = method.protocols
-    clicks = [(innermost_point(truth), True)]
-    count = 3 if "3 clicks" in protocols else 1 if "1 click" in protocols else 0
-    for number in range(1, count + 1):
-        mask, seconds = _timed(method, still, StillPrompts(tuple(clicks)))
-        if number == 1 and "1 click" in protocols:
-            answers.append(("1 click", iou(mask, truth), seconds))
-        if number == 3:
-            answers.append(("3 clicks", iou(mask, truth), seconds))
-        correction = corrective_click(mask, truth)
-        if correction is not None:
-            clicks.append(correction)
-    if "box" in protocols:
-        mask, seconds = _timed(method, still, StillPrompts(box=box_of(truth)))
-        answers.append(("box", iou(mask, truth), seconds))
-    return answers
-
-
-def _timed(method: StillMethod, still: Still, prompts: StillPrompts) -> tuple[BoolMask, float]:
-    """Ask for one answer and time it."""
-    began = time.perf_counter()
-    mask = method.answer(still.movie, still.frame, prompts)
-    return mask, time.perf_counter() - began
-
-
-def _score_frame(
-    task: MaskletTask,
-    frame: int,
-    masks: dict[int, BoolMask],
-    per_frame: dict[int, dict[int, float]],
-) -> None:
-    """Score all objects on one annotated frame, but those that its annotation leaves out."""
-    for object_id in task.object_ids:
-        if task.movie.is_scored(object_id, frame):
-            truth = task.movie.mask(object_id, frame)
-            per_frame[object_id][frame] = iou(masks[object_id], truth)
-
-
-def _masklet_score(
-    name: str, task: MaskletTask, object_id: int, ious: dict[int, float], seconds: float
-) -> ObjectScore:
-    """Sum up one masklet."""
-    values = [ious[frame] for frame in sorted(ious)]
-    # An object that is meant to go cannot be lost.
-    stays = task.movie.lives_until(object_id, task.scored[-1])
-    return ObjectScore(
-        method=name,
-        protocol=task.protocol,
-        movie=task.movie.name,
-        object_id=object_id,
-        frame=task.first,
-        iou=sum(values) / len(values),
-        seconds=seconds,
-        per_frame=ious,
-        lost=is_lost(values) if stays else None,
-    )
+    def score(self, protocol: StillProtocol) -> ObjectScore:
+        if self._record is None:
+            raise RuntimeError("nothing was asked yet; ask first")
+        still = self._still
+        truth = still.movie.record(still.object_id, still.frame)
+        j, f = region_and_boundary(self._record, truth, still.movie.frame_shape)
+        return ObjectScore(
+            method=self._method.name,
+            protocol=protocol,
+            movie=still.movie.name,
+            object_id=still.object_id,
+            frame=still.frame,
+            iou=j,
+            boundary=f,
+            seconds=self._seconds,
+            predicted_iou=self._record.predicted_iou,
+        )

@@ -1,4 +1,4 @@
-"""Turn scores into a table for people and a JSON for machines."""
+"""What was measured, in files: JSON for machines, Markdown for people."""
 
 from __future__ import annotations
 
@@ -7,73 +7,27 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from napari_sam2.evaluation.metrics import mean_and_error
+from napari_sam2.evaluation.calibration import Confidence
+from napari_sam2.evaluation.challenge import ChallengeScore
+from napari_sam2.evaluation.contest import SetResult
+from napari_sam2.evaluation.interactive import InteractiveScore
 from napari_sam2.evaluation.protocol import ObjectScore
+from napari_sam2.evaluation.summary import curves, summarise
+from napari_sam2.evaluation.tables import report
+from napari_sam2.evaluation.targets import targets
+from napari_sam2.io.writing import writing_whole
 from napari_sam2.predictor.runtime import Runtime
 
-
-@dataclass(frozen=True)
-class Summary:
-    """One cell of a table: a method under a protocol on a set.
-
-    Attributes
-    ----------
-    dataset, protocol, method : str
-        Which cell.
-    count : int
-        Objects scored.
-    iou, iou_error : float
-        Mean over objects and its standard error.
-    lost : float or None
-        Share of masklets that lost their object.
-    seconds : float
-        Mean time an object.
-    """
-
-    dataset: str
-    protocol: str
-    method: str
-    count: int
-    iou: float
-    iou_error: float
-    lost: float | None
-    seconds: float
-
-
-def summarise(scores: Mapping[str, Iterable[ObjectScore]]) -> list[Summary]:
-    """Average the scores of every set by protocol and method, in the order they came.
-
-    Parameters
-    ----------
-    scores : mapping of str to iterable of ObjectScore
-        By the name of the set.
-    """
-    cells: dict[tuple[str, str, str], list[ObjectScore]] = {}
-    for dataset, found in scores.items():
-        for score in found:
-            cells.setdefault((dataset, score.protocol, score.method), []).append(score)
-    return [_summarise_cell(key, found) for key, found in cells.items()]
-
-
-def markdown(summaries: Sequence[Summary]) -> str:
-    """Return one table a protocol: methods down, sets across.
-
-    A cell reads mean IoU, plus or minus its standard error, and for masklets the share lost. The
-    number of objects stands in the heading of the column.
-    """
-    blocks = []
-    for protocol in dict.fromkeys(cell.protocol for cell in summaries):
-        cells = [cell for cell in summaries if cell.protocol == protocol]
-        blocks.append(_table(protocol, cells))
-    return "\n\n".join(blocks)
+MARKERS = ("<!-- measured: begin -->", "<!-- measured: end -->")
+"""Between these the tables of a page are written."""
 
 
 def circumstances(model: torch.nn.Module, name: str, runtime: Runtime) -> dict[str, Any]:
@@ -102,20 +56,61 @@ def describe(facts: Mapping[str, Any]) -> str:
     )
 
 
-def write_json(
-    path: Path,
-    facts: Mapping[str, Any],
-    summaries: Sequence[Summary],
-    scores: Mapping[str, Iterable[ObjectScore]],
-) -> None:
+def write_json(path: Path, facts: Mapping[str, Any], results: Sequence[SetResult]) -> None:
     """Write the circumstances, the cells of the tables, and every object's score."""
+    summaries = summarise(results)
     content = {
         "circumstances": dict(facts),
+        "targets": [{**asdict(row), "is_met": row.is_met} for row in targets(results, summaries)],
         "summaries": [asdict(cell) for cell in summaries],
-        "objects": {name: [asdict(score) for score in found] for name, found in scores.items()},
+        "curves": [asdict(curve) for curve in curves(results)],
+        "sets": [asdict(result) for result in results],
     }
+    write_whole(path, json.dumps(content, indent=1) + "\n")
+
+
+def read_results(path: Path) -> tuple[dict[str, Any], list[SetResult]]:
+    """Read the circumstances and the results of `write_json`.
+
+    Raises
+    ------
+    ValueError
+        If the file is something else.
+    """
+    try:
+        content = json.loads(path.read_text())
+        return content["circumstances"], [_result(entry) for entry in content["sets"]]
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} holds no results of an evaluation ({error!r})") from error
+
+
+def markdown(facts: Mapping[str, Any], results: Sequence[SetResult]) -> str:
+    """Return all tables, and under them what was measured."""
+    seconds = sum(result.seconds for result in results)
+    return f"{report(results)}\n\n{describe(facts)}; {seconds / 60:.0f} minutes.\n"
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write the tables into a page of the manual, between its two markers.
+
+    Raises
+    ------
+    ValueError
+        If the page has no markers.
+    """
+    page = path.read_text()
+    begin, end = (page.find(marker) for marker in MARKERS)
+    if not 0 <= begin < end:
+        raise ValueError(f"{path} has no {MARKERS[0]} ... {MARKERS[1]} to write between")
+    head = page[: begin + len(MARKERS[0])]
+    write_whole(path, f"{head}\n\n{text.strip()}\n\n{page[end:]}")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that an interrupt leaves the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    with writing_whole(path, overwrite=True) as unfinished:
+        unfinished.write_text(text)
 
 
 def weights_hash(model: torch.nn.Module) -> str:
@@ -146,36 +141,24 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _summarise_cell(key: tuple[str, str, str], scores: list[ObjectScore]) -> Summary:
-    """Average one cell."""
-    mean, error = mean_and_error([score.iou for score in scores])
-    verdicts = [score.lost for score in scores if score.lost is not None]
-    lost = sum(verdicts) / len(verdicts) if verdicts else None
-    seconds = mean_and_error([score.seconds for score in scores])[0]
-    return Summary(*key, len(scores), mean, error, lost, seconds)
+def _result(entry: Mapping[str, Any]) -> SetResult:
+    """Read one set."""
+    return SetResult(
+        name=entry["name"],
+        title=entry["title"],
+        kind=entry["kind"],
+        scores=[_score(score) for score in entry["scores"]],
+        interactive=[
+            InteractiveScore(**{**score, "j": tuple(score["j"]), "f": tuple(score["f"])})
+            for score in entry["interactive"]
+        ],
+        challenge=[ChallengeScore(**score) for score in entry["challenge"]],
+        confidence=Confidence(**entry["confidence"]),
+        seconds=entry["seconds"],
+    )
 
 
-def _table(protocol: str, cells: list[Summary]) -> str:
-    """Lay out one protocol."""
-    counts = {cell.dataset: cell.count for cell in cells}
-    found = {(cell.method, cell.dataset): cell for cell in cells}
-    has_lost = any(cell.lost is not None for cell in cells)
-    heads = [f"{name} (n = {count})" for name, count in counts.items()]
-    # A protocol that does not say what it measures measures IoU.
-    measure = "" if ":" in protocol else ": IoU (lost)" if has_lost else ": IoU"
-    lines = [
-        "| " + " | ".join([protocol + measure, *heads]) + " |",
-        "| --- " * (1 + len(heads)) + "|",
-    ]
-    for method in dict.fromkeys(cell.method for cell in cells):
-        entries = [_entry(found.get((method, name))) for name in counts]
-        lines.append("| " + " | ".join([method, *entries]) + " |")
-    return "\n".join(lines)
-
-
-def _entry(cell: Summary | None) -> str:
-    """Format one cell."""
-    if cell is None:
-        return ""
-    text = f"{cell.iou:.3f} ± {cell.iou_error:.3f}"
-    return text if cell.lost is None else f"{text} ({100 * cell.lost:.0f} %)"
+def _score(entry: Mapping[str, Any]) -> ObjectScore:
+    """Read one score; JSON has made words of the frames."""
+    frames = {int(frame): value for frame, value in entry["per_frame"].items()}
+    return ObjectScore(**{**entry, "per_frame": frames})

@@ -3,24 +3,33 @@
 Thresholding with watershed (global and local threshold), linked by overlap; copying the mask;
 and, where OpenCV is installed, warping the mask by dense optical flow. Their few constants were
 chosen on stills that the network trains on, never on the movies that judge.
+
+A rival that needs a mask to begin with takes the true one where the task gives it; the ellipse in
+the box from a box; and from clicks the watershed object (local threshold) under them.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from napari_sam2.evaluation.ground_truth import AnnotatedMovie, MaskletTask
-from napari_sam2.evaluation.methods import STILL_PROTOCOLS, StillPrompts, StillProtocol
+from napari_sam2.evaluation.ground_truth import AnnotatedMovie
+from napari_sam2.evaluation.methods import (
+    STILL_PROTOCOLS,
+    StillMethod,
+    StillPrompts,
+    StillProtocol,
+)
 from napari_sam2.evaluation.metrics import BoolMask, overlap_table
+from napari_sam2.evaluation.optical_flow import FlowFields, SoftMask, reach_of
+from napari_sam2.evaluation.simulated_user import prompted_mask
+from napari_sam2.evaluation.tasks import MaskletTask
 from napari_sam2.evaluation.watershed import Watershed
+from napari_sam2.masklets import MaskRecord
 
 LEAST_OVERLAP = 0.1
 """Smallest IoU between frames at which the linked watershed still takes it for the same cell."""
@@ -38,7 +47,7 @@ class WatershedUnderClick:
         """Name in tables."""
         return f"watershed ({self.watershed.threshold} threshold)"
 
-    def answer(self, movie: AnnotatedMovie, frame: int, prompts: StillPrompts) -> BoolMask:
+    def answer(self, movie: AnnotatedMovie, frame: int, prompts: StillPrompts) -> MaskRecord:
         """Unite the objects under positive clicks.
 
         Watershed objects are whole or absent, so a negative click has nothing to say: it would
@@ -46,11 +55,11 @@ class WatershedUnderClick:
         """
         labels = self.watershed.labels(movie, frame)
         if prompts.box is not None:
-            return _fill_box(labels, prompts.box)
+            return MaskRecord.from_mask(_fill_box(labels, prompts.box))
         clicked = [
             int(labels[round(y), round(x)]) for (y, x), positive in prompts.clicks if positive
         ]
-        return np.asarray(np.isin(labels, clicked) & (labels > 0))
+        return MaskRecord.from_mask(np.isin(labels, clicked) & (labels > 0))
 
 
 class EllipseInBox:
@@ -59,28 +68,32 @@ class EllipseInBox:
     name = "ellipse in the box"
     protocols: tuple[StillProtocol, ...] = ("box",)
 
-    def answer(self, movie: AnnotatedMovie, frame: int, prompts: StillPrompts) -> BoolMask:
+    def answer(self, movie: AnnotatedMovie, frame: int, prompts: StillPrompts) -> MaskRecord:
         """Return the ellipse, or nothing where there is no box."""
         shape = movie.labels[frame].shape
         if prompts.box is None:
-            return np.zeros(shape, dtype=bool)
+            return MaskRecord.from_mask(np.zeros(shape, dtype=bool))
         y0, x0, y1, x1 = prompts.box
         ys, xs = np.mgrid[: shape[0], : shape[1]]
         dy = (ys - (y0 + y1) / 2) / ((y1 - y0 + 1) / 2)
         dx = (xs - (x0 + x1) / 2) / ((x1 - x0 + 1) / 2)
-        return np.asarray(dy**2 + dx**2 <= 1)
+        return MaskRecord.from_mask(dy**2 + dx**2 <= 1)
 
 
+@dataclass
 class CopyMask:
     """Repeat the first mask on every frame."""
 
-    name = "copy the mask"
+    watershed: Watershed = field(default_factory=lambda: Watershed("local"))
+    name: str = "copy the mask"
 
-    def track(self, task: MaskletTask) -> Iterator[tuple[int, dict[int, BoolMask]]]:
+    def track(self, task: MaskletTask) -> Iterator[tuple[int, dict[int, MaskRecord]]]:
         """Yield the first masks again and again."""
-        masks = first_masks(task)
-        for frame in range(task.first + 1, task.last + 1):
-            yield frame, masks
+        records: dict[int, MaskRecord] = {}
+        for frame in range(task.first, task.last + 1):
+            for object_id, mask in first_masks(task, frame, self.watershed).items():
+                records[object_id] = MaskRecord.from_mask(mask)
+            yield frame, {i: record for i, record in records.items() if task.is_on(i, frame)}
 
 
 @dataclass
@@ -99,61 +112,58 @@ class LinkedWatershed:
         """Name in tables."""
         return f"watershed ({self.watershed.threshold} threshold), linked"
 
-    def track(self, task: MaskletTask) -> Iterator[tuple[int, dict[int, BoolMask]]]:
+    def track(self, task: MaskletTask) -> Iterator[tuple[int, dict[int, MaskRecord]]]:
         """Yield the linked objects of every frame."""
-        last_seen = first_masks(task)
-        for frame in range(task.first + 1, task.last + 1):
+        last_seen: dict[int, BoolMask] = {}
+        for frame in range(task.first, task.last + 1):
             labels = self.watershed.labels(task.movie, frame)
-            found = _link(last_seen, labels)
+            last_seen = {i: mask for i, mask in last_seen.items() if task.is_on(i, frame)}
+            found = _link(last_seen, labels) if last_seen else {}
+            found |= first_masks(task, frame, self.watershed)
             last_seen |= found
             nothing = np.zeros(labels.shape, dtype=bool)
-            yield frame, {object_id: found.get(object_id, nothing) for object_id in last_seen}
+            yield frame, {i: MaskRecord.from_mask(found.get(i, nothing)) for i in last_seen}
 
 
+@dataclass
 class FlowWarp:
     """Warp the mask from frame to frame by dense inverse-search optical flow (OpenCV)."""
 
-    name = "optical flow (DIS) warping the mask"
+    watershed: Watershed = field(default_factory=lambda: Watershed("local"))
+    flows: FlowFields = field(default_factory=FlowFields)
+    name: str = "optical flow (DIS) warping the mask"
 
-    def track(self, task: MaskletTask) -> Iterator[tuple[int, dict[int, BoolMask]]]:
-        """Yield the warped masks; they are carried as grey values and cut at one half."""
-        # An optional dependency, only for this rival; its stubs refuse its own documented calls.
-        cv2: Any = importlib.import_module("cv2")
-        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        soft = {key: mask.astype(np.float32) for key, mask in first_masks(task).items()}
-        window = task.movie.images[task.first : task.last + 1]
-        low, high = np.percentile(window, [0.5, 99.8])
-        before = _to_bytes(window[0], low, high)
-        ys, xs = np.mgrid[: before.shape[0], : before.shape[1]].astype(np.float32)
-        for offset, image in enumerate(window[1:], start=1):
-            now = _to_bytes(image, low, high)
-            back = flow.calc(now, before, None)  # (H, W, 2), x and y: where each pixel came from
-            for key, mask in soft.items():
-                soft[key] = cv2.remap(mask, xs + back[..., 0], ys + back[..., 1], cv2.INTER_LINEAR)
-            before = now
-            yield task.first + offset, {key: mask > 0.5 for key, mask in soft.items()}
+    def track(self, task: MaskletTask) -> Iterator[tuple[int, dict[int, MaskRecord]]]:
+        """Yield the warped masks."""
+        soft: dict[int, SoftMask] = {}
+        for frame in range(task.first, task.last + 1):
+            soft = {i: mask for i, mask in soft.items() if task.is_on(i, frame)}
+            if soft:
+                flow = self.flows.between(task.movie, frame - 1, frame)
+                reach = reach_of(flow)
+                soft = {i: mask.warped(flow, reach) for i, mask in soft.items()}
+            for object_id, mask in first_masks(task, frame, self.watershed).items():
+                soft[object_id] = SoftMask.of(mask)
+            yield frame, {i: MaskRecord.from_mask(mask.mask()) for i, mask in soft.items()}
 
 
-def has_optical_flow() -> bool:
-    """Tell whether OpenCV is installed, which `FlowWarp` needs."""
-    return importlib.util.find_spec("cv2") is not None
+def first_masks(task: MaskletTask, frame: int, watershed: Watershed) -> dict[int, BoolMask]:
+    """Return the masks with which a rival begins on a frame, of the objects prompted there."""
+    method: StillMethod = EllipseInBox()
+    if task.prompt != "box":
+        method = WatershedUnderClick(watershed)
+
+    def ask(prompts: StillPrompts) -> BoolMask:
+        return method.answer(task.movie, frame, prompts).mask(task.movie.frame_shape)
+
+    return {
+        object_id: prompted_mask(task.movie.mask(object_id, frame), task.prompt, ask)
+        for object_id, start in task.starts.items()
+        if start == frame
+    }
 
 
-def first_masks(task: MaskletTask) -> dict[int, BoolMask]:
-    """Return the true masks from which a task starts."""
-    return {object_id: task.movie.mask(object_id, task.first) for object_id in task.object_ids}
-
-
-def _to_bytes(image: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    """Map a frame to 8 bits between two intensities that hold for the whole movie."""
-    values = image.astype(np.float32)
-    if values.ndim == 3:
-        values = values.mean(axis=2)
-    scaled = np.clip((values - low) / max(float(high - low), 1e-6), 0.0, 1.0)
-    return (255 * scaled).astype(np.uint8)
-
-
-def _fill_box(labels: NDArray[np.int32], box: tuple[float, float, float, float]) -> BoolMask:
+def _fill_box(labels: NDArray[np.uint16], box: tuple[float, float, float, float]) -> BoolMask:
     """Return the label with the best IoU with the box taken as a mask."""
     y0, x0, y1, x1 = (round(value) for value in box)
     inside = np.zeros(labels.shape, dtype=np.int32)
@@ -165,13 +175,13 @@ def _fill_box(labels: NDArray[np.int32], box: tuple[float, float, float, float])
     return np.asarray((labels == best) & (best > 0))
 
 
-def _link(masks: dict[int, BoolMask], labels: NDArray[np.int32]) -> dict[int, BoolMask]:
+def _link(masks: dict[int, BoolMask], labels: NDArray[np.uint16]) -> dict[int, BoolMask]:
     """Give objects their labels one to one, for the largest summed IoU."""
     areas = np.bincount(labels.ravel())
     scores = np.zeros((len(masks), len(areas)))
     for row, mask in enumerate(masks.values()):
         shared = np.bincount(labels[mask], minlength=len(areas))
-        scores[row] = shared / (areas + mask.sum() - shared)
+        scores[row] = shared / np.maximum(areas + mask.sum() - shared, 1)
     scores[:, 0] = 0.0
     rows, columns = linear_sum_assignment(scores, maximize=True)
     ids = list(masks)

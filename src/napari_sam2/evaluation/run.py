@@ -1,141 +1,105 @@
-"""One run: the sets, the contestants, and how many objects are asked of each."""
+"""One run over many sets: each is written when it is finished, and a run goes on from there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from napari_sam2.evaluation.ground_truth import (
-    AnnotatedMovie,
-    Truth,
-    pick_departures,
-    pick_masklets,
-    pick_stills,
-    read_movie,
-    read_stills,
-)
-from napari_sam2.evaluation.methods import MaskletMethod, StillMethod
-from napari_sam2.evaluation.network import (
-    ImageNetworkOnStills,
-    NetworkOnMovies,
-    NetworkOnStills,
-)
-from napari_sam2.evaluation.protocol import ObjectScore, score_masklets, score_stills
-from napari_sam2.evaluation.rivals import (
-    CopyMask,
-    EllipseInBox,
-    FlowWarp,
-    LinkedWatershed,
-    WatershedUnderClick,
-    has_optical_flow,
-)
-from napari_sam2.evaluation.watershed import Watershed
-from napari_sam2.model.sam2 import SAM2
-from napari_sam2.predictor.image import ImagePredictor
-from napari_sam2.predictor.options import PredictorOptions
-from napari_sam2.predictor.runtime import Runtime
-from napari_sam2.predictor.video import VideoPredictor
+from napari_sam2.evaluation.contest import Contest, Say, SetResult
+from napari_sam2.evaluation.plots import write_plots
+from napari_sam2.evaluation.report import markdown, read_results, write_json, write_whole
+from napari_sam2.evaluation.sampling import Protocols, Sampling
+from napari_sam2.evaluation.sets import EvaluationSet
+from napari_sam2.evaluation.strips import write_strips
 
-STILLS = "dsb2018_nuclei"
-DEFAULT_SETS = ("ctc_N2DH-SIM_01", "ctc_N2DH-GOWT1_01", "ctc_N2DL-HeLa_01", STILLS)
+Open = Callable[[], EvaluationSet]
 
-KEPT_BACK = (
-    *(9, 49, 50, 51, 80, 105, 109, 125, 152, 179, 182, 198, 216, 238, 245, 251, 253, 264, 286),
-    *(303, 322, 327, 329, 331, 342, 351, 354, 367, 377, 380, 399, 400, 425, 437, 463, 479, 517),
-    *(525, 527, 529, 539, 545, 559, 562, 585, 587, 610, 635, 640),
-)
-"""Stills of dsb2018_nuclei that the bundled network was not trained on.
-
-Recorded here, so that a later change of the split cannot turn training stills into a test.
-"""
+_MUST_AGREE = ("weights_sha256", "device", "dtype", "commit", "asked")
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How many objects of a set are measured, and which.
+class Evaluation:
+    """What is measured, and where the results go.
 
     Attributes
     ----------
-    stills : int
-        Objects prompted on single frames.
-    masklets : int
-        Objects followed through frames.
-    frames : int
-        Frames that each is followed.
-    departures : int
-        Objects followed beyond the end of their track.
-    seed : int
-        The same seed picks the same objects.
+    contest : Contest
+    sampling : Sampling
+    protocols : tuple of str
+    facts : dict
+        The circumstances; sets that were measured under the same ones are not measured again.
+    folder : Path
+        Gets ``evaluation.json``, ``report.md``, ``plots``, ``strips``, and ``sets`` with one file
+        for every finished set.
     """
 
-    stills: int = 60
-    masklets: int = 24
-    frames: int = 20
-    departures: int = 12
-    seed: int = 0
+    contest: Contest
+    sampling: Sampling
+    protocols: tuple[Protocols, ...]
+    facts: Mapping[str, Any]
+    folder: Path
 
+    def run(self, sets: Mapping[str, Open], say: Say) -> list[SetResult]:
+        """Measure every set, and write all that is known after each.
 
-@dataclass(frozen=True)
-class Contest:
-    """Who is measured.
+        Parameters
+        ----------
+        sets : mapping of str to callable
+            Opens each set when its turn has come.
+        say : callable
+            Told what is done now.
+        """
+        facts = self.all_facts()
+        results: list[SetResult] = []
+        for name, open_it in sets.items():
+            result = self._finished(name, facts)
+            if result is None:
+                result = self._measure(name, open_it, facts, say)
+            else:
+                say(f"{name}: measured before")
+            results.append(result)
+            write_results(self.folder, facts, results)
+        write_plots(self.folder / "plots", results)
+        return results
 
-    Attributes
-    ----------
-    on_stills : tuple of StillMethod
-    on_movies : tuple of MaskletMethod
-    """
+    def all_facts(self) -> dict[str, Any]:
+        """Return the circumstances with what was asked."""
+        # As JSON gives it back, so that both can be compared.
+        asked = json.loads(json.dumps([asdict(self.sampling), list(self.protocols)]))
+        return {**self.facts, "seed": self.sampling.seed, "asked": asked}
 
-    on_stills: tuple[StillMethod, ...]
-    on_movies: tuple[MaskletMethod, ...]
-
-    @classmethod
-    def of(cls, model: SAM2, runtime: Runtime, options: PredictorOptions) -> Contest:
-        """Enter a network, and every rival that this machine can run."""
-        predictor = VideoPredictor(model, runtime, options)
-        rivals = cls.of_rivals()
-        whole = ImagePredictor(model, runtime, replace(options, view="whole"))
-        stills = (NetworkOnStills(predictor), ImageNetworkOnStills(whole))
-        return cls((*stills, *rivals.on_stills), (NetworkOnMovies(predictor), *rivals.on_movies))
-
-    @classmethod
-    def of_rivals(cls) -> Contest:
-        """Enter only the rivals."""
-        # Each segments a frame once for both rivals that build on it.
-        watersheds = (Watershed("global"), Watershed("local"))
-        flow = (FlowWarp(),) if has_optical_flow() else ()
-        return cls(
-            (*(WatershedUnderClick(each) for each in watersheds), EllipseInBox()),
-            (CopyMask(), *(LinkedWatershed(each) for each in watersheds), *flow),
+    def _measure(self, name: str, open_it: Open, facts: Mapping[str, Any], say: Say) -> SetResult:
+        result, kept = self.contest.measure(
+            open_it(), self.sampling, self.protocols, lambda text: say(f"{name}: {text}")
         )
+        write_strips(self.folder / "strips", _file_name(name), kept)
+        write_json(self._path(name), facts, [result])
+        return result
 
-    def score(self, movies: list[AnnotatedMovie], sampling: Sampling) -> list[ObjectScore]:
-        """Let everyone answer for the same objects of one set."""
-        scores: list[ObjectScore] = []
-        stills = pick_stills(movies, sampling.stills, sampling.seed)
-        for method in self.on_stills:
-            scores += score_stills(method, stills)
-        tasks = []
-        for movie in movies:
-            tasks += pick_masklets(movie, sampling.masklets, sampling.frames, sampling.seed)
-            tasks += pick_departures(movie, sampling.departures, sampling.seed)
-        for follower in self.on_movies:
-            scores += score_masklets(follower, tasks)
-        return scores
+    def _finished(self, name: str, facts: Mapping[str, Any]) -> SetResult | None:
+        """Return the result of an earlier run under the same circumstances."""
+        path = self._path(name)
+        if not path.is_file():
+            return None
+        before, results = read_results(path)
+        if any(before.get(key) != facts.get(key) for key in _MUST_AGREE):
+            return None
+        return results[0]
+
+    def _path(self, name: str) -> Path:
+        return self.folder / "sets" / f"{_file_name(name)}.json"
 
 
-def open_set(folder: Path, truth: Truth = "labels") -> list[AnnotatedMovie]:
-    """Read a set: one movie, or the stills that were kept back from training.
+def write_results(folder: Path, facts: Mapping[str, Any], results: list[SetResult]) -> None:
+    """Write ``evaluation.json`` and ``report.md``."""
+    write_json(folder / "evaluation.json", facts, results)
+    write_whole(folder / "report.md", f"# Evaluation\n\n{markdown(facts, results)}")
 
-    Raises
-    ------
-    ValueError
-        If the folder is not there, or holds neither.
-    """
-    if not folder.is_dir():
-        raise ValueError(
-            f"{folder} is not there; give the folder that holds {folder.name} with --data, "
-            "or in the variable NAPARI_SAM2_DATA"
-        )
-    if folder.name == STILLS:
-        return read_stills(folder, KEPT_BACK)
-    return [read_movie(folder, truth)]
+
+def _file_name(name: str) -> str:
+    """Return a name without what a file system or a path may not have."""
+    return re.sub(r"[^\w.-]+", "_", name.strip("/."))

@@ -34,14 +34,15 @@ class Watershed:
 
     threshold: Threshold = "global"
     _movie: AnnotatedMovie | None = field(default=None, init=False, repr=False)
-    _labels: dict[int, NDArray[np.int32]] = field(default_factory=dict, init=False, repr=False)
+    _labels: dict[int, NDArray[np.uint16]] = field(default_factory=dict, init=False, repr=False)
 
-    def labels(self, movie: AnnotatedMovie, frame: int) -> NDArray[np.int32]:
+    def labels(self, movie: AnnotatedMovie, frame: int) -> NDArray[np.uint16]:
         """Return the label image (H, W) of a frame; not to be written to."""
         if self._movie is not movie:
             self._movie, self._labels = movie, {}
         if frame not in self._labels:
-            self._labels[frame] = watershed_objects(movie.images[frame], self.threshold)
+            found = watershed_objects(movie.images[frame], self.threshold)
+            self._labels[frame] = found.astype(np.uint16)
         return self._labels[frame]
 
 

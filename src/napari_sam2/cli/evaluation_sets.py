@@ -1,0 +1,135 @@
+"""From names on the command line to annotated movies."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from napari_sam2.evaluation.ground_truth import AnnotatedMovie
+    from napari_sam2.evaluation.run import Open
+    from napari_sam2.evaluation.sets import EvaluationSet
+    from napari_sam2.training.readers.annotation import Annotation
+
+__all__ = ["find_sets"]
+
+SYNTHETIC_SEED = 20_000_000
+"""Training draws seeds from 0 on, and chooses among its networks by seeds from 10 million on."""
+SYNTHETIC_MOVIES = 2
+SYNTHETIC_FRAMES = 20
+_PREFIX = "synthetic-"
+
+
+def find_sets(data: Path, names: str | None, truth: str) -> dict[str, Open]:
+    """Return what opens each set, by name, in order.
+
+    Parameters
+    ----------
+    data : Path
+        Folder of sets.
+    names : str or None
+        With commas; all known sets that are there, and every synthetic kind, if None.
+    truth : str
+        "labels" or "gold".
+
+    Raises
+    ------
+    ValueError
+        If a name stands for nothing; before anything has been read.
+    """
+    from napari_sam2.evaluation.sets import DATA_SETS
+
+    if truth not in ("labels", "gold"):
+        raise ValueError(f"--truth {truth!r} is no truth; choose labels or gold")
+    kind: Literal["labels", "gold"] = "gold" if truth == "gold" else "labels"
+    if names is None:
+        there = [name for name in DATA_SETS if (data / name).is_dir()]
+        chosen = [*there, "synthetic"]
+    else:
+        chosen = [name.strip() for name in names.split(",") if name.strip()]
+    found: dict[str, Open] = {}
+    for name in chosen:
+        found |= _find(data, name, kind)
+    return found
+
+
+def _find(data: Path, name: str, truth: Literal["labels", "gold"]) -> dict[str, Open]:
+    """Return what one name stands for."""
+    from napari_sam2.evaluation.sets import open_set
+    from napari_sam2.training.synthetic.movie import KINDS
+
+    if name == "synthetic":
+        return {f"{_PREFIX}{kind}": partial(_synthetic, kind) for kind in KINDS}
+    if name.startswith(_PREFIX):
+        kind = name.removeprefix(_PREFIX)
+        if kind not in KINDS:
+            raise ValueError(f"--sets {name}: kinds are {', '.join(KINDS)}")
+        return {name: partial(_synthetic, kind)}
+    if (data / name).is_dir() and not Path(name).is_absolute():
+        return {name: partial(open_set, data / name, truth)}
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise ValueError(
+            f"--sets {name}: there is neither {data / name} nor {path}; give the folder of the "
+            "sets with --data or in NAPARI_SAM2_DATA, or the path of a folder"
+        )
+    return {path.name: partial(_from_path, path)}
+
+
+def _synthetic(kind: str) -> EvaluationSet:
+    """Make the movies of one kind whose seeds were kept back."""
+    from napari_sam2.evaluation.ground_truth import AnnotatedMovie
+    from napari_sam2.evaluation.sets import EvaluationSet
+    from napari_sam2.training.synthetic import random_movie
+
+    movies = []
+    for seed in range(SYNTHETIC_SEED, SYNTHETIC_SEED + SYNTHETIC_MOVIES):
+        made = random_movie(seed, SYNTHETIC_FRAMES, kind=kind)
+        name = f"synthetic {kind} {seed}"
+        movies.append(AnnotatedMovie.of_stack(name, made.images, made.labels, made.lineage))
+    return EvaluationSet(f"synthetic {kind}", "synthetic", tuple(movies))
+
+
+def _from_path(path: Path) -> EvaluationSet:
+    """Read a folder of the user's: a challenge sequence, a label stack, or stills with masks."""
+    from napari_sam2.evaluation.sets import EvaluationSet
+    from napari_sam2.training.readers.challenge import (
+        is_challenge_folder,
+        is_flat_folder,
+        read_challenge_folder,
+        read_flat_folder,
+    )
+    from napari_sam2.training.readers.stills import find_pairs, read_stills
+
+    if path.is_dir() and is_challenge_folder(path):
+        tracks = path.with_name(f"{path.name}_GT") / "TRA" / "man_track.txt"
+        movie = _movie(read_challenge_folder(path, None), tracks)
+        return EvaluationSet(movie.name, "movie", (movie,))
+    if path.is_dir() and is_flat_folder(path):
+        movie = _movie(read_flat_folder(path, None), path / "man_track.txt")
+        return EvaluationSet(movie.name, "movie", (movie,))
+    if path.is_dir() and find_pairs(path):
+        stills = tuple(_movie(each, None) for each in read_stills(path, None))
+        return EvaluationSet(path.name, "stills", stills)
+    raise ValueError(
+        f"{path} is no annotated set: give a Cell Tracking Challenge sequence (t000.tif ... beside "
+        "its _GT or _ST folder), a folder with NAME_images.tif and NAME_labels.tif, or stills "
+        "with masks"
+    )
+
+
+def _movie(annotation: Annotation, tracks: Path | None) -> AnnotatedMovie:
+    """Take an annotation as training reads it, with lineage."""
+    import numpy as np
+
+    from napari_sam2.evaluation.ground_truth import AnnotatedMovie, read_mothers
+
+    images, labels = np.asarray(annotation.images), np.asarray(annotation.labels)
+    annotated = tuple(annotation.frames())
+    if len(annotated) == len(labels) and annotation.is_complete and annotation.lifetimes is None:
+        return AnnotatedMovie.of_stack(annotation.name, images, labels)
+    mothers = read_mothers(tracks) if tracks is not None else {}
+    lifetimes = dict(annotation.lifetimes or {})
+    kept = {d: m for d, m in mothers.items() if d in lifetimes and m in lifetimes}
+    return AnnotatedMovie(annotation.name, images, labels, annotated, lifetimes, kept)
