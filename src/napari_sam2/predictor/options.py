@@ -54,6 +54,36 @@ class PropagateOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class CorrectOptions:
+    """How far the consequences of a correction are followed."""
+
+    objects: tuple[int, ...] | None = field(
+        default=None,
+        metadata=_about("Objects", "Ids of the objects to correct; all that wait if not given."),
+    )
+    agreement: float = field(
+        default=0.95,
+        metadata=_about(
+            "Agreement",
+            "IoU with the mask that was there from which on a frame counts as unchanged.",
+            ge=0.0,
+            le=1.0,
+        ),
+    )
+    settled_frames: int = field(
+        default=3,
+        metadata=_about(
+            "Unchanged frames",
+            "Frames in a row that have to stay the same before a direction is left.",
+            ge=1,
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True, slots=True)
 class PredictorOptions:
     """How the engine looks at frames and what it keeps."""
 
@@ -137,7 +167,7 @@ class PredictorOptions:
         return self.pieces == "clicked" or (self.pieces == "auto" and self.follows(config))
 
 
-def _check(options: PropagateOptions | PredictorOptions) -> None:
+def _check(options: PropagateOptions | CorrectOptions | PredictorOptions) -> None:
     """Refuse a value that is none of its choices, or outside its bounds."""
     kinds = get_type_hints(type(options))
     for one in fields(options):

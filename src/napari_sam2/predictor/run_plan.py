@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from napari_sam2.predictor.options import PropagateOptions
@@ -22,7 +22,7 @@ class Run:
     anchors : mapping of int to int
         Object id to the prompted frame that its pass starts from.
     skipped : mapping of int to frozenset of int
-        Object id to frames whose masks are up to date and stay.
+        Object id to frames whose masks are up to date or locked, and stay.
     """
 
     step: int
@@ -73,7 +73,7 @@ def plan_runs(session: VideoSession, options: PropagateOptions) -> tuple[Run, ..
     for step in steps:
         choose = max if options.direction == "backward" else min
         anchors = {i: choose(session.prompts.frames(i)) for i in objects}
-        skipped = {i: _up_to_date(session, i) if options.resume else frozenset() for i in objects}
+        skipped = {i: _kept(session, i, options.resume) for i in objects}
         if options.direction == "both" and step == -1:
             # The forward pass has been at the frames that both start from.
             skipped = {i: frames | {anchors[i]} for i, frames in skipped.items()}
@@ -84,10 +84,16 @@ def plan_runs(session: VideoSession, options: PropagateOptions) -> tuple[Run, ..
     return tuple(runs)
 
 
-def _up_to_date(session: VideoSession, object_id: int) -> frozenset[int]:
-    state = session.objects[object_id]
-    known: Iterable[tuple[int, int]] = state.tracked.items()
-    return frozenset(frame for frame, revision in known if revision == state.revision)
+def _kept(session: VideoSession, object_id: int, is_resuming: bool) -> frozenset[int]:
+    """Frames whose masks stay: locked ones and, where a run goes on, those up to date."""
+    state = session.objects.get(object_id)
+    if state is None:
+        return frozenset()
+    return frozenset(
+        frame
+        for frame, revision in state.tracked.items()
+        if (is_resuming and revision == state.revision) or session.locks.holds(object_id, frame)
+    )
 
 
 def _range(session: VideoSession, options: PropagateOptions) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from napari_sam2.masklets import MaskletSet
 from napari_sam2.model.outputs import MaskPrediction
 from napari_sam2.predictor.feature_cache import FeatureCache
 from napari_sam2.predictor.frames import ArrayFrames, FrameSource, IntensityMapping, Prefetcher
+from napari_sam2.predictor.locks import Locks
 from napari_sam2.predictor.memory_bank import MemoryBank
 from napari_sam2.predictor.transforms import View
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, PromptStore
@@ -66,6 +67,9 @@ class ObjectState:
         Grows when its prompts change; masks tracked under an older one are out of date.
     tracked : dict
         Frame to the revision that it was tracked under.
+    corrected : set
+        Frames that were tracked before they were prompted; what follows from it for the frames
+        around them has not been worked out yet.
     answers : dict
         Frame to the answer to the prompts there.
     conditioned : ConditionedFrame or None
@@ -76,8 +80,17 @@ class ObjectState:
     view: View | None = None
     revision: int = 0
     tracked: dict[int, int] = field(default_factory=dict)
+    corrected: set[int] = field(default_factory=set)
     answers: dict[int, PromptedFrame] = field(default_factory=dict)
     conditioned: ConditionedFrame | None = None
+
+    def forget(self, frame: int) -> None:
+        """Drop a prompted frame: its memory, its answer, and what was tracked there."""
+        self.bank.forget(frame)
+        self.answers.pop(frame, None)
+        self.tracked.pop(frame, None)
+        self.corrected.discard(frame)
+        self.revision += 1
 
 
 class VideoSession:
@@ -99,6 +112,8 @@ class VideoSession:
         What the user said; may be edited directly, the engine notices.
     masklets : MaskletSet
         The masks.
+    locks : Locks
+        Masks that no run changes.
     objects : dict
         Object id to :class:`ObjectState`.
     """
@@ -113,6 +128,7 @@ class VideoSession:
         self.mapping = IntensityMapping.from_percentiles(frames) if mapping is None else mapping
         self.prompts = PromptStore()
         self.masklets = MaskletSet(frames.shape)
+        self.locks = Locks()
         self.objects: dict[int, ObjectState] = {}
         self.features = FeatureCache(cache_bytes)
         self.model: object | None = None
@@ -209,6 +225,7 @@ class VideoSession:
         """Forget an object: its prompts, masks and memories. An unknown id is no error."""
         self.prompts.remove_object(object_id)
         self.masklets.remove(object_id)
+        self.locks.remove(object_id)
         self.objects.pop(object_id, None)
 
     def forget_memories(self) -> None:

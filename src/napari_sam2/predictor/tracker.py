@@ -153,7 +153,11 @@ class Tracker:
         frame = place[0]
         state = session.objects[object_id]
         known = set(state.bank.recent)
-        known |= {f for f, revision in state.tracked.items() if revision == state.revision}
+        known |= {
+            f
+            for f, revision in state.tracked.items()
+            if revision == state.revision or session.locks.holds(object_id, f)
+        }
         selection = self.select(session, state, place, known - {frame})
         memories = {}
         for past in (f for f, _ in selection.spatial):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from time import perf_counter
 
 import torch
@@ -18,9 +19,10 @@ from napari_sam2.predictor.answering import (
     candidate_records,
     record_of,
 )
+from napari_sam2.predictor.correction import corrected_objects, spread
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.memory_bank import MemoryBank
-from napari_sam2.predictor.options import PredictorOptions, PropagateOptions
+from napari_sam2.predictor.options import CorrectOptions, PredictorOptions, PropagateOptions
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.results import FrameResult, ObjectResult
 from napari_sam2.predictor.run_plan import Run, plan_runs
@@ -127,7 +129,7 @@ class VideoPredictor:
         for object_id in set(session.objects) - set(prompted):
             state = session.objects[object_id]
             for frame in tuple(state.bank.prompted):
-                _forget(state, frame)
+                state.forget(frame)
 
     def propagate(
         self, session: VideoSession, options: PropagateOptions | None = None
@@ -156,6 +158,31 @@ class VideoPredictor:
         for run in plan_runs(session, options or PropagateOptions()):
             yield from self._run(session, run)
 
+    def correct(
+        self, session: VideoSession, options: CorrectOptions | None = None
+    ) -> Iterator[FrameResult]:
+        """Draw the consequences of prompts on frames that had been tracked, and no more.
+
+        Parameters
+        ----------
+        session : VideoSession
+        options : CorrectOptions, optional
+            Objects, and when a mask counts as unchanged.
+
+        Yields
+        ------
+        FrameResult
+            One a frame that was computed, with the one object that was corrected: others keep
+            their masks, and what they hold is not taken from them. Each correction is followed
+            forward and backward until the masks agree with those that were there. Closing the
+            generator leaves a valid session; the next call goes on.
+        """
+        self.commit(session)
+        options = options or CorrectOptions()
+        for object_id in corrected_objects(session, options):
+            visit = partial(self._revisit, session, object_id)
+            yield from spread(session, object_id, options, visit)
+
     def remove_object(self, session: VideoSession, object_id: int) -> None:
         """Forget an object: its prompts, masks and memories."""
         session.remove_object(object_id)
@@ -172,13 +199,27 @@ class VideoPredictor:
                 results = self._visit(session, frame, run.step, objects)
                 yield FrameResult(frame, results, generation, perf_counter() - started)
 
+    def _revisit(self, session: VideoSession, object_id: int, frame: int, step: int) -> FrameResult:
+        """Track one object alone; every other one is certain of its mask."""
+        started = perf_counter()
+        others = set(session.masklets.object_ids()) - {object_id}
+        results = self._visit(session, frame, step, [object_id], others)
+        return FrameResult(frame, results, session.generation, perf_counter() - started)
+
     def _visit(
-        self, session: VideoSession, frame: int, step: int, objects: list[int]
+        self,
+        session: VideoSession,
+        frame: int,
+        step: int,
+        objects: list[int],
+        others: Iterable[int] = (),
     ) -> tuple[ObjectResult, ...]:
         prompted = set(session.prompts.objects_on(frame))
         free = [i for i in objects if i not in prompted]
+        locked = {i for i in session.objects if session.locks.holds(i, frame)}
+        fixed = sorted((prompted | locked | set(others)) - set(free))
         planner = self._planner(session)
-        records = self._tracker.track(session, planner, (frame, step), free, sorted(prompted))
+        records = self._tracker.track(session, planner, (frame, step), free, fixed)
         for object_id, record in records.items():
             session.masklets.write(object_id, frame, record)
             # Only now: an interrupt before this leaves a frame that a later run does again.
@@ -282,7 +323,7 @@ class VideoPredictor:
         state = self._state(session, object_id)
         frames = session.prompts.frames(object_id)
         for frame in set(state.bank.prompted) - set(frames):
-            _forget(state, frame)
+            state.forget(frame)
         for frame in frames:
             prompts = session.prompts.on(object_id, frame)
             if state.bank.is_committed(frame, prompts):
@@ -293,6 +334,8 @@ class VideoPredictor:
             (memory,) = self._tracker.memory_of(
                 features, answered.prediction, [answered.view], binarize=True
             )
+            if frame in state.tracked:
+                state.corrected.add(frame)
             state.bank.commit(frame, memory, prompts)
             state.revision += 1
             state.tracked[frame] = state.revision
@@ -351,10 +394,3 @@ def _record(answered: PromptedFrame) -> MaskRecord:
     return record_of(
         prediction.logits[0, 0], answered.view, float(prediction.iou[0]), score, prompted=True
     )
-
-
-def _forget(state: ObjectState, frame: int) -> None:
-    state.bank.forget(frame)
-    state.answers.pop(frame, None)
-    state.tracked.pop(frame, None)
-    state.revision += 1

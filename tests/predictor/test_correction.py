@@ -1,0 +1,152 @@
+"""Corrections: only what they change is computed again, and only for the object in question."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_sam2.masklets import MaskRecord
+from napari_sam2.model.checkpoint import load_model
+from napari_sam2.predictor.correction import agreement
+from napari_sam2.predictor.options import CorrectOptions, PropagateOptions
+from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.predictor.session import VideoSession
+from napari_sam2.predictor.video import VideoPredictor
+from napari_sam2.prompts import MaskPrompt, PointPrompt
+from napari_sam2.training.synthetic import SyntheticMovie, dividing_cells
+
+FRAMES = 24
+
+
+@pytest.fixture(scope="module")
+def cells() -> SyntheticMovie:
+    return dividing_cells(FRAMES, (160, 160), seed=3)
+
+
+@pytest.fixture
+def tracked(cells: SyntheticMovie) -> tuple[VideoPredictor, VideoSession]:
+    """Three cells that stay, followed from their true masks through the movie."""
+    predictor = VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32"))
+    session = VideoSession.open(cells.images)
+    everywhere = [i for i in range(1, 60) if (cells.labels == i).any((1, 2)).all()][:3]
+    for object_id in everywhere:
+        predictor.predict_frame(session, MaskPrompt(object_id, 0, cells.labels[0] == object_id))
+    list(predictor.propagate(session))
+    return predictor, session
+
+
+def records(session: VideoSession, object_id: int) -> dict[int, MaskRecord | None]:
+    return {t: session.masklets.record(object_id, t) for t in range(FRAMES)}
+
+
+def misplace(session: VideoSession, object_id: int, frames: range) -> None:
+    """Spoil masks as a run that went astray would have."""
+    wrong = np.zeros((160, 160), bool)
+    wrong[2:12, 2:12] = True
+    for frame in frames:
+        session.masklets.write(object_id, frame, MaskRecord.from_mask(wrong))
+
+
+def test_it_stops_where_masks_agree_again(tracked, cells) -> None:
+    predictor, session = tracked
+    first, other = session.prompts.object_ids()[:2]
+    good, others = records(session, first), records(session, other)
+    misplace(session, first, range(10, 14))
+    predictor.predict_frame(session, MaskPrompt(first, 12, cells.labels[12] == first))
+    results = list(predictor.correct(session))
+    visited = [result.frame for result in results]
+    assert {10, 11, 13} <= set(visited) <= set(range(5, 20)), visited
+    assert all([one.object_id for one in result.objects] == [first] for result in results)
+    after = records(session, first)
+    for frame in (10, 11, 13):
+        truth = cells.labels[frame] == first
+        mask = after[frame].mask(truth.shape)
+        assert (mask & truth).sum() / (mask | truth).sum() > 0.5
+    untouched = set(range(FRAMES)) - set(visited) - {12}
+    assert all(after[t] == good[t] for t in untouched)
+    assert records(session, other) == others
+    # Everything is up to date: neither another correction nor a run that goes on has work.
+    assert not list(predictor.correct(session))
+    assert not list(predictor.propagate(session, PropagateOptions(resume=True)))
+
+
+def test_a_correction_that_changes_nothing_costs_three_frames_a_side(tracked, cells) -> None:
+    predictor, session = tracked
+    first = session.prompts.object_ids()[0]
+    record = session.masklets.record(first, 12)
+    predictor.predict_frame(session, MaskPrompt(first, 12, record.mask((160, 160))))
+    visited = [result.frame for result in predictor.correct(session, CorrectOptions(agreement=0.7))]
+    assert visited == [13, 14, 15, 11, 10, 9]
+
+
+def test_locked_masks_stay_in_corrections_and_in_runs(tracked, cells) -> None:
+    predictor, session = tracked
+    first, other = session.prompts.object_ids()[:2]
+    misplace(session, first, range(8, 20))
+    session.locks.add(first, [14])
+    session.locks.add(other)
+    spoilt, locked = session.masklets.record(first, 14), records(session, other)
+    predictor.predict_frame(session, MaskPrompt(first, 12, cells.labels[12] == first))
+    assert 14 not in [result.frame for result in predictor.correct(session)]
+    list(predictor.propagate(session))
+    assert session.masklets.record(first, 14) == spoilt
+    assert records(session, other) == locked
+    session.locks.remove(first)
+    list(predictor.propagate(session))
+    assert session.masklets.record(first, 14) != spoilt
+
+
+def test_masks_of_other_objects_are_not_taken(tracked, cells) -> None:
+    predictor, session = tracked
+    first = session.prompts.object_ids()[0]
+    truth = cells.labels[13] == first
+    session.masklets.write(99, 13, MaskRecord.from_mask(truth))
+    misplace(session, first, range(11, 15))
+    predictor.predict_frame(session, MaskPrompt(first, 12, cells.labels[12] == first))
+    list(predictor.correct(session))
+    assert session.masklets.record(99, 13) == MaskRecord.from_mask(truth)
+    assert not (session.masklets.mask(first, 13) & truth).any()
+
+
+def test_stopping_half_way_goes_on_later(tracked, cells) -> None:
+    predictor, session = tracked
+    first = session.prompts.object_ids()[0]
+    misplace(session, first, range(6, 18))
+    predictor.predict_frame(session, MaskPrompt(first, 12, cells.labels[12] == first))
+    spreading = predictor.correct(session)
+    begun = [next(spreading).frame, next(spreading).frame]
+    spreading.close()
+    rest = [result.frame for result in predictor.correct(session)]
+    assert begun == [13, 14]
+    assert 11 in rest
+    assert 6 in rest
+
+
+def test_first_prompts_are_no_corrections(cells) -> None:
+    predictor = VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32"))
+    session = VideoSession.open(cells.images)
+    predictor.predict_frame(session, PointPrompt(1, 0, (80.0, 80.0)))
+    predictor.predict_frame(session, PointPrompt(1, 0, (82.0, 80.0)))
+    assert not list(predictor.correct(session))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (None, None, 1.0),
+        (None, MaskRecord.from_mask(np.ones((2, 2), bool)), 0.0),
+        (MaskRecord.from_mask(np.zeros((2, 2), bool)), None, 1.0),
+        (
+            MaskRecord.from_mask(np.ones((4, 4), bool), origin=(0, 0)),
+            MaskRecord.from_mask(np.ones((4, 4), bool), origin=(0, 2)),
+            8 / 24,
+        ),
+        (
+            MaskRecord.from_mask(np.ones((4, 4), bool)),
+            MaskRecord.from_mask(np.ones((4, 4), bool), origin=(50, 50)),
+            0.0,
+        ),
+    ],
+)
+def test_agreement_of_two_masks(before, after, expected) -> None:
+    assert agreement(before, after) == pytest.approx(expected)
