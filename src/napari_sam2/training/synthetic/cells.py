@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_sam2.training.synthetic.optics import Optics, Painter, Style
+from napari_sam2.training.synthetic.painter import Optics, Painter
 from napari_sam2.training.synthetic.population import Habit, Population
 from napari_sam2.training.synthetic.scene import Scene
 
@@ -18,7 +18,6 @@ class Recipe:
     ``divisions`` are scheduled on top of those that happen by chance.
     """
 
-    style: Style
     habit: Habit
     optics: Optics
     divisions: int = 0
@@ -48,7 +47,7 @@ def cell_scene(
     population = Population(rng, shape, recipe.habit)
     late = max(frames - 2 * recipe.habit.stage_frames, 1)
     population.schedule_division(recipe.divisions, late)
-    painter = Painter(rng, shape, recipe.style, recipe.optics)
+    painter = Painter(rng, shape, recipe.optics)
     signal = np.empty((frames, *shape), np.float32)
     labels = np.empty((frames, *shape), np.uint16)
     for index in range(frames):

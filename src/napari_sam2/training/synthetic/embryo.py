@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy.special import erf
 
 from napari_sam2.training.synthetic.cells import random_optics, sometimes
-from napari_sam2.training.synthetic.optics import VISIBLE_FOCUS, Painter
+from napari_sam2.training.synthetic.painter import Painter
 from napari_sam2.training.synthetic.population import Habit
 from napari_sam2.training.synthetic.scene import Scene
 from napari_sam2.training.synthetic.shapes import Body
+from napari_sam2.training.synthetic.staging import VISIBLE_FOCUS
 
 _SMALLEST_RADIUS = 2.5
 _MOST = 70
@@ -46,7 +47,7 @@ def embryo_scene(rng: np.random.Generator, frames: int, shape: tuple[int, int]) 
         glow=float(rng.uniform(0, 0.8)),
         transparent=True,
     )
-    painter = Painter(rng, shape, "nuclei", optics)
+    painter = Painter(rng, shape, optics)
     axial = diameter * float(rng.uniform(0.05, 0.3))
     fading = sometimes(rng, 0.06)
     embryo = _embryo(rng, shape, frames)

@@ -27,7 +27,7 @@ from napari_sam2.training.synthetic.dic import dic_scene
 from napari_sam2.training.synthetic.embryo import embryo_scene
 from napari_sam2.training.synthetic.epithelium import membranes_scene, sheet_scene
 from napari_sam2.training.synthetic.nuclei import nuclei_scene
-from napari_sam2.training.synthetic.optics import Optics
+from napari_sam2.training.synthetic.painter import Optics
 from napari_sam2.training.synthetic.phase import phase_scene
 from napari_sam2.training.synthetic.population import Habit
 from napari_sam2.training.synthetic.rods import rods_scene
@@ -36,7 +36,7 @@ from napari_sam2.training.synthetic.stacks import neurites_scene, organelles_sce
 from napari_sam2.training.synthetic.whole import whole_scene
 
 #: Changes whenever the same seed would give another movie: caches are keyed by it.
-GENERATOR_VERSION = 6
+GENERATOR_VERSION = 7
 
 SceneFunction = Callable[[np.random.Generator, int, tuple[int, int]], Scene]
 
@@ -131,7 +131,7 @@ def dividing_cells(
     optics = Optics(psf=0.9, background=0.08, texture=0.24, grain=2.5, dim_border=0.65, rim=0.6)
     divisions = max(frames // 8, 1) if frames > 8 else 0
     rng = np.random.default_rng(seed)
-    scene = cell_scene(rng, frames, shape, Recipe("nuclei", habit, optics, divisions))
+    scene = cell_scene(rng, frames, shape, Recipe(habit, optics, divisions))
     camera = Camera(photons=250, used=(0.02, 0.86))
     bits = 8 if dtype is np.uint8 else 12
     images, labels = film(scene, camera, steady_course(frames), rng, bits)

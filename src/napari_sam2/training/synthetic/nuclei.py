@@ -13,7 +13,7 @@ from napari_sam2.training.synthetic.cells import (
     random_optics,
     sometimes,
 )
-from napari_sam2.training.synthetic.optics import Optics
+from napari_sam2.training.synthetic.painter import Optics
 from napari_sam2.training.synthetic.population import Habit
 from napari_sam2.training.synthetic.scene import Scene
 
@@ -21,7 +21,7 @@ from napari_sam2.training.synthetic.scene import Scene
 def nuclei_scene(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -> Scene:
     """Draw fluorescent nuclei; parameters as of `cell_scene`."""
     habit = _habit(rng)
-    recipe = Recipe("nuclei", habit, _optics(rng, habit), divisions=int(rng.integers(0, 4)))
+    recipe = Recipe(habit, _optics(rng, habit), divisions=int(rng.integers(0, 4)))
     return cell_scene(rng, frames, shape, recipe)
 
 
