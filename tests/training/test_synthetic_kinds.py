@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam2.training.synthetic.brightfield import Focus, brightfield_scene, propagate
+from napari_sam2.training.synthetic.brightfield import brightfield_scene
 from napari_sam2.training.synthetic.colony import Colony, Growth
+from napari_sam2.training.synthetic.defocus import Focus, propagate
 from napari_sam2.training.synthetic.dic import dic_scene
 from napari_sam2.training.synthetic.neuropil import Packing, pack
 from napari_sam2.training.synthetic.phase import Ring, phase_image, phase_scene
@@ -75,9 +76,9 @@ def test_signal_and_labels_have_the_promised_form(kind: str) -> None:
         assert np.isfinite(scene.signal).all()
         assert np.percentile(scene.signal, 1) > -0.3
         assert np.percentile(scene.signal, 99) < 2.5
-        ids = np.unique(scene.labels)
-        np.testing.assert_array_equal(ids, np.arange(len(ids)))
-        assert len(ids) > 1
+        ids = np.unique(scene.labels[scene.labels > 0])
+        np.testing.assert_array_equal(ids, np.arange(1, len(ids) + 1))
+        assert len(ids) > 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -167,11 +168,11 @@ def test_phase_scenes_have_halos_around_cells() -> None:
 
 def test_interference_contrast_is_as_bright_inside_as_outside_but_rougher() -> None:
     differences, roughness = [], []
-    for seed in range(20, 30):
+    for seed in range(20, 32):
         scene = KINDS["dic"](np.random.default_rng(seed), 1, (192, 192))
         inside = scene.labels[0] > 0
         outside = ~ndimage.binary_dilation(inside, iterations=3)
-        if outside.sum() > 800:
+        if outside.mean() > 0.15:
             image = scene.signal[0]
             differences.append((image[inside].mean() - image[outside].mean()) / image.std())
             roughness.append(image[inside].std() / image[outside].std())
@@ -304,5 +305,5 @@ def test_balls_swell_and_shrink_along_the_depth() -> None:
             if 4 < len(seen) == seen[-1] - seen[0] + 1 and seen[0] > 0 and seen[-1] < 13:
                 column = areas[seen[0] : seen[-1] + 1, number]
                 rises.append(column[len(column) // 2] > max(column[0], column[-1]))
-    assert len(rises) > 10
+    assert len(rises) > 5
     assert np.mean(rises) > 0.8

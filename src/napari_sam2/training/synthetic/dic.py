@@ -19,6 +19,7 @@ from napari_sam2.training.synthetic.sheet import lay_sheet
 from napari_sam2.training.synthetic.staging import (
     bump,
     drop_hidden,
+    eventful,
     live,
     log_uniform,
     noise_tile,
@@ -80,7 +81,7 @@ def dic_scene(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -> 
         Signal, labels and lineage.
     """
     confluent = bool(rng.random() < 0.6)
-    habit = _confluent_habit(rng) if confluent else _scattered_habit(rng)
+    habit = eventful(rng, _confluent_habit(rng) if confluent else _scattered_habit(rng))
     build = _random_build(rng, confluent)
     weave = Weave(
         ragged=noise_tile(rng, log_uniform(rng, 4, 14)) * np.float32(rng.uniform(0, 0.07)),

@@ -35,6 +35,7 @@ class Beam:
     reach: float
     grain: float
     mitochondrion: float
+    cristae: float
     vesicles: float
     blur: float
     jitter: float
@@ -66,6 +67,7 @@ def _random_beam(rng: np.random.Generator) -> Beam:
         reach=float(rng.uniform(6, 10) if rng.random() < 0.7 else rng.uniform(1, 3)),
         grain=float(rng.uniform(0.01, 0.05)),
         mitochondrion=float(rng.uniform(0.28, 0.5)),
+        cristae=float(rng.uniform(0.01, 0.16)),
         vesicles=sometimes(rng, 0.25, 0.6),
         blur=float(rng.uniform(0.4, 1.1)),
         jitter=sometimes(rng, 1.2),
@@ -184,7 +186,7 @@ def _place_mitochondria(rng: np.random.Generator, tubes: Tubes, most: int) -> Or
     number = rng.poisson(0.7 * np.maximum(tubes.radius[:, wide].max(0) / 14, 0.6))
     disc = np.repeat(wide, np.minimum(number, most))
     radius = tubes.radius[:, disc].max(0)
-    size = np.clip(radius * rng.uniform(0.25, 0.75, len(disc)), 3, 22)
+    size = np.clip(radius * rng.uniform(0.3, 0.85, len(disc)), 3, 30)
     offset = rng.normal(0, 0.45, (len(disc), 2)) * np.maximum(radius - size, 0)[:, None]
     alone = _far_apart(tubes.yx[slices // 2, disc] + offset, size)
     disc, radius, size, offset = disc[alone], radius[alone], size[alone], offset[alone]
@@ -245,8 +247,11 @@ def _add_mitochondria(
         )
         level = np.where(mine, np.minimum(level, np.minimum(room, -taken[window] - 2)), -9)
         taken[window] = np.maximum(taken[window], level)
-        cristae = _tiled(textures.cristae, level.shape, (37 * int(row), 11 * int(row) + index))
-        tone = np.float32(beam.mitochondrion) * (1 + np.float32(0.12) * cristae)
+        # Cristae lie across the mitochondrion, in every one at another angle.
+        rows = (along.astype(np.intp) + 37 * int(row)) & (TILE - 1)
+        columns = (across.astype(np.intp) + 11 * int(row) + 2 * index) & (TILE - 1)
+        cristae = textures.cristae[rows, columns]
+        tone = np.float32(beam.mitochondrion) * (1 + np.float32(beam.cristae) * cristae)
         tone = tone - np.float32(0.12) * bump(level - np.float32(0.8), 1.1)
         cover = soft_step(level, 0.9)
         image[window] += cover * (tone - image[window])

@@ -90,7 +90,8 @@ def pack(rng: np.random.Generator, slices: int, shape: tuple[int, int], packing:
         cos, sin = np.cos(spin[tube]), np.sin(spin[tube])
         y, x = offsets[:, 0].copy(), offsets[:, 1].copy()
         offsets = np.stack([cos * y + sin * x, cos * x - sin * y], 1)
-    ripple = packing.ripple * np.stack(
+    # Stronger ripples than this would fold the picture over itself.
+    ripple = min(packing.ripple, 0.3 * packing.ripple_scale) * np.stack(
         [smooth_noise(rng, shape, packing.ripple_scale) for _ in range(4)]
     )
     joined = _joined(places, radii, tube, parent)

@@ -7,7 +7,7 @@ thick round ones; cells that crawl over each other add up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -18,6 +18,7 @@ from napari_sam2.training.synthetic.scene import Scene, number_from_one
 from napari_sam2.training.synthetic.shapes import FloatArray
 from napari_sam2.training.synthetic.staging import (
     drop_hidden,
+    eventful,
     live,
     log_uniform,
     sometimes,
@@ -48,7 +49,7 @@ class Ring:
 
 
 def phase_scene(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -> Scene:
-    """Make a phase contrast movie of flat adherent cells, or of small round ones in crowds.
+    """Make a phase contrast movie of flat, of slender, or of small round cells in crowds.
 
     Parameters
     ----------
@@ -64,7 +65,9 @@ def phase_scene(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -
     Scene
         Signal, labels and lineage.
     """
-    habit, build, ring = (_adherent if rng.random() < 0.55 else _round)(rng)
+    draw = (_adherent, _spindle, _round)[int(rng.choice(3, p=(0.42, 0.16, 0.42)))]
+    habit, build, ring = draw(rng)
+    habit = eventful(rng, habit)
     tiles = Tiles.draw(rng)
     lives = live(rng, frames, shape, habit, divisions=int(rng.integers(0, 4)))
     substrate = smooth_noise(rng, shape, log_uniform(rng, 1.0, 4.0)) * np.float32(
@@ -136,6 +139,23 @@ def _adherent(rng: np.random.Generator) -> tuple[Habit, Build, Ring]:
         gain=float(rng.uniform(0.12, 0.32)),
         negative=bool(rng.random() < 0.08),
         psf=float(rng.uniform(0.5, 1.3)),
+    )
+    return habit, build, ring
+
+
+def _spindle(rng: np.random.Generator) -> tuple[Habit, Build, Ring]:
+    """Draw slender crawling cells: as `_adherent`, but narrow, pointed and thicker throughout."""
+    habit, build, ring = _adherent(rng)
+    habit = replace(
+        habit,
+        diameter=log_uniform(rng, 20, 55),
+        elongation=(float(rng.uniform(1.5, 3.0)), float(rng.uniform(3.0, 7.0))),
+        roughness=float(rng.uniform(0.03, 0.1)),
+        spikes=int(rng.integers(0, 3)),
+        speed=log_uniform(rng, 0.02, 0.2),
+    )
+    build = replace(
+        build, lamella=float(rng.uniform(0.4, 1.0)), hump_width=float(rng.uniform(0.5, 1.0))
     )
     return habit, build, ring
 

@@ -91,7 +91,7 @@ def _random_growth(rng: np.random.Generator) -> Growth:
     radius = log_uniform(rng, 6, 16) / 2
     channels = bool(rng.random() < 0.12)
     swims = bool(rng.random() < 0.15) and not channels
-    length = radius * float(rng.uniform(4.5, 10.0))
+    length = radius * log_uniform(rng, 3.0, 10.0)
     return Growth(
         radius=radius,
         division_length=length,

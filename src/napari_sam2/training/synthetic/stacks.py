@@ -6,13 +6,13 @@ beside its largest profile is seen but not labelled.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
 from napari_sam2.training.synthetic.micrograph import photograph_tissue
-from napari_sam2.training.synthetic.neuropil import Doubles, Packing
+from napari_sam2.training.synthetic.neuropil import Doubles, Packing, cut, pack
 from napari_sam2.training.synthetic.optics import smooth_noise
 from napari_sam2.training.synthetic.scene import Scene, number_from_one
 from napari_sam2.training.synthetic.shapes import Body, FloatArray, patch_of
@@ -69,17 +69,44 @@ def _random_packing(rng: np.random.Generator, radii: tuple[float, float]) -> Pac
 
 
 def organelles_scene(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -> Scene:
-    """Make a stack of organelles: mitochondria in electron micrographs, or glowing balls.
+    """Make a stack of organelles: mitochondria in electron micrographs, glowing tubes or balls.
 
-    Balls are nuclei, vesicles or droplets that begin, swell, shrink and end along the depth.
+    Balls are nuclei, vesicles or droplets that begin, swell, shrink and end along the depth; tubes
+    are mitochondria, axons or vessels that wander and branch.
     Parameters and result are those of `neurites_scene`.
     """
-    if rng.random() < 0.45:
+    draw = rng.random()
+    if draw < 0.15:
+        return _glowing_tubes(rng, frames, shape)
+    if draw < 0.55:
         packing = _random_packing(rng, (float(rng.uniform(12, 20)), log_uniform(rng, 30, 90)))
         signal, _, mitochondria = photograph_tissue(rng, frames, shape, packing)
         labels, _ = number_from_one(mitochondria, {})
         return Scene(signal, labels)
     return _glowing_balls(rng, frames, shape)
+
+
+def _glowing_tubes(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -> Scene:
+    packing = replace(
+        _random_packing(rng, (float(rng.uniform(5, 8)), log_uniform(rng, 9, 40))),
+        fill=log_uniform(rng, 0.06, 0.5),
+        ends=float(rng.uniform(0.1, 0.4)),
+    )
+    glow = _random_glow(rng, step=float(rng.uniform(2, 6)))
+    tubes = pack(rng, frames, shape, packing)
+    shine = np.exp(rng.normal(0, 0.35, int(tubes.tube.max()) + 1)).astype(np.float32)
+    grain = 1 + glow.texture * smooth_noise(rng, shape, log_uniform(rng, 1, 4))
+    signal = np.empty((frames, *shape), np.float32)
+    labels = np.zeros((frames, *shape), np.uint16)
+    for index, piece in enumerate(cut(tubes, shape)):
+        level = np.minimum(piece.level, 0.5 * piece.lead - 0.7)
+        shade = 1 - np.float32(glow.hollow) * soft_step(level - np.float32(2.5), 2)
+        lit = 0.6 * shine[piece.owner] * shade * soft_step(level, 0.8)
+        signal[index] = lit * np.roll(grain, 7 * index, axis=index % 2)
+        labels[index] = np.where(level > 0, piece.owner, 0)
+        drop_hidden(labels[index], {})
+    number_labels, _ = number_from_one(labels, {})
+    return Scene(_seen_through(rng, signal, glow), number_labels)
 
 
 # -------------------------------------------------------------------------------- balls
@@ -108,10 +135,8 @@ class Balls:
     bodies: list[Body]
 
 
-def _glowing_balls(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -> Scene:
-    diameter = log_uniform(rng, 14, 90)
-    step = diameter / log_uniform(rng, 4, 20)
-    glow = Glow(
+def _random_glow(rng: np.random.Generator, step: float) -> Glow:
+    return Glow(
         hollow=float(rng.uniform(0.5, 0.95)) if rng.random() < 0.3 else 0.0,
         texture=float(rng.uniform(0.05, 0.5)),
         background=float(rng.uniform(0.03, 0.3)),
@@ -120,6 +145,12 @@ def _glowing_balls(rng: np.random.Generator, frames: int, shape: tuple[int, int]
         depth=float(np.clip(log_uniform(rng, 1.5, 6) / step, 0.1, 1.3)),
         overlap=float(rng.uniform(-0.1, 0.1)),
     )
+
+
+def _glowing_balls(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -> Scene:
+    diameter = log_uniform(rng, 14, 90)
+    step = diameter / log_uniform(rng, 4, 20)
+    glow = _random_glow(rng, step)
     balls = _scatter(rng, diameter, step * frames, shape, glow.overlap)
     tiles = Tiles.draw(rng)
     signal = np.zeros((frames, *shape), np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,19 @@ def live(
         bodies.append(population.bodies())
         population.step()
     return Lives(bodies, dict(population.lineage))
+
+
+def eventful(rng: np.random.Generator, habit: Habit) -> Habit:
+    """Let cells round up to divide, and now and then be carried along, land, or jump."""
+    carried = rng.normal(0, 0.06, 2) * float(rng.random() < 0.25)
+    return replace(
+        habit,
+        mitosis="round",
+        stage_frames=int(rng.integers(2, 6)),
+        flow=(float(carried[0]), float(carried[1])),
+        arrivals=sometimes(rng, 0.02, 0.3),
+        bursts=sometimes(rng, 0.03, 0.2),
+    )
 
 
 def sometimes(rng: np.random.Generator, most: float, chance: float = 0.5) -> float:
