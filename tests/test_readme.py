@@ -44,7 +44,9 @@ def test_the_example_goes_from_a_file_to_files(repository, tmp_path):
     assert (tmp_path / "out" / "tracks.csv").is_file()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/formats.md", "docs/synthetic.md", "docs/tutorial.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/formats.md", "docs/synthetic.md", "docs/tutorial.md"]
+)
 def test_every_command_shown_exists(repository, page):
     from typer.main import get_command
 
