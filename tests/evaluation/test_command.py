@@ -26,7 +26,7 @@ def measured(tmp_path_factory):
     """Measure the bundled network on a movie of disks, one of which divides."""
     from tests.evaluation.conftest import _dividing_disk
 
-    movie = _dividing_disk(frames=16, division=6)
+    movie = _dividing_disk(frames=9, division=4)
     data, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("out")
     folder = data / "disks"
     folder.mkdir()
@@ -34,7 +34,7 @@ def measured(tmp_path_factory):
     tifffile.imwrite(folder / "disks_labels.tif", movie.labels)
     rows = [f"{i} {a} {b} {movie.mothers.get(i, 0)}" for i, (a, b) in movie.lifetimes.items()]
     (folder / "man_track.txt").write_text("\n".join(rows))
-    info = {"labelled_frame_indices": list(range(16))}
+    info = {"labelled_frame_indices": list(range(9))}
     (folder / "info.json").write_text(json.dumps(info))
     words = ["--data", data, "--sets", "disks", "--device", "cpu", "--quick", "--limit", 2]
     words += ["--out", out]

@@ -15,7 +15,7 @@ from napari_sam2.evaluation.metrics import BoolMask
 from napari_sam2.evaluation.simulated_user import prompted_mask
 from napari_sam2.evaluation.tasks import MaskletTask
 from napari_sam2.masklets import MaskRecord
-from napari_sam2.predictor.frames import IntensityMapping
+from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.image import ImagePredictor
 from napari_sam2.predictor.options import PropagateOptions
 from napari_sam2.predictor.session import VideoSession
@@ -27,15 +27,19 @@ from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 class Sessions:
     """Opens sessions; the intensities of a movie are looked at once, not in every session."""
 
-    _known: tuple[AnnotatedMovie, IntensityMapping] | None = field(default=None, init=False)
+    _before: tuple[AnnotatedMovie, VideoSession] | None = field(default=None, init=False)
 
-    def open(self, movie: AnnotatedMovie) -> VideoSession:
-        """Return a session of the movie without prompts."""
-        mapping = None
-        if self._known is not None and self._known[0] is movie:
-            mapping = self._known[1]
-        session = VideoSession.open(movie.images, mapping)
-        self._known = (movie, session.mapping)
+    def open(self, movie: AnnotatedMovie, model: SAM2 | None = None) -> VideoSession:
+        """Return a session of the movie without prompts.
+
+        With the network that it is for, it begins with the frames that the session before has
+        encoded: for protocols that go through the same frames many times and are not timed.
+        """
+        before = None if self._before is None or self._before[0] is not movie else self._before[1]
+        session = VideoSession.open(movie.images, None if before is None else before.mapping)
+        if before is not None and model is not None and before.model is model:
+            session.features, session.model = before.features, model
+        self._before = (movie, session)
         return session
 
 
@@ -155,7 +159,8 @@ class NetworkOnMovies:
 
     def open(self, task: MaskletTask) -> NetworkRun:
         """Begin an interactive session."""
-        return NetworkRun(self._predictor, self._sessions.open(task.movie), task)
+        session = self._sessions.open(task.movie, self._predictor.model)
+        return NetworkRun(self._predictor, session, task)
 
     def _prompt(self, session: VideoSession, task: MaskletTask, object_id: int, frame: int) -> None:
         """Say of an object what the task says."""

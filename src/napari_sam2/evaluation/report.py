@@ -43,6 +43,7 @@ def circumstances(model: torch.nn.Module, name: str, runtime: Runtime) -> dict[s
         "python": platform.python_version(),
         "torch": torch.__version__,
         "commit": commit(),
+        "code_sha256": code_hash(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -119,6 +120,16 @@ def weights_hash(model: torch.nn.Module) -> str:
     for key, value in sorted(model.state_dict().items()):
         digest.update(key.encode())
         digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def code_hash() -> str:
+    """Return the sha256 of the code that figures depend on: engine, network and evaluation."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for part in ("evaluation", "model", "predictor"):
+        for path in sorted((package / part).glob("*.py")):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -42,13 +42,13 @@ class Sampling:
 
     stills: int = 60
     masklets: int = 24
-    prompted: int = 12
+    prompted: int = 6
     prompts: tuple[PromptKind, ...] = ("box", "1 click", "3 clicks", "5 clicks")
     frames: int = 20
     long_frames: int = 40
-    long_masklets: int = 12
+    long_masklets: int = 8
     departures: int = 12
-    interactive: int = 6
+    interactive: int = 4
     interactive_frames: int = 20
     most_interactions: int = 8
     movie_frames: int | None = None
@@ -56,18 +56,18 @@ class Sampling:
 
     @classmethod
     def quick(cls, seed: int = 0) -> Sampling:
-        """Return about a fifth of everything: a look, with large standard errors."""
+        """Return a fifth of everything and less: a look, with large standard errors."""
         return cls(
-            stills=20,
-            masklets=8,
-            prompted=4,
+            stills=12,
+            masklets=6,
+            prompted=3,
             prompts=("1 click",),
-            long_masklets=6,
-            departures=6,
+            long_frames=0,
+            departures=4,
             interactive=2,
-            interactive_frames=10,
-            most_interactions=4,
-            movie_frames=12,
+            interactive_frames=8,
+            most_interactions=3,
+            movie_frames=8,
             seed=seed,
         )
 
@@ -93,8 +93,8 @@ class Sampling:
             )  # fmt: skip
         if kind == "synthetic":
             return replace(
-                self, stills=self.stills // 4, masklets=self.masklets // 4, prompts=("1 click",),
-                prompted=self.prompted // 2, frames=15, long_frames=0, interactive=0,
-                departures=self.departures // 3, movie_frames=0,
+                self, stills=self.stills // 4, masklets=-(-self.masklets // 6),
+                prompts=("1 click",), prompted=-(-self.prompted // 3), frames=15, long_frames=0,
+                interactive=0, departures=-(-self.departures // 6), movie_frames=0,
             )  # fmt: skip
         return self

@@ -64,11 +64,11 @@ def curve_table(found: Sequence[Curve]) -> str:
     if not found:
         return ""
     length = max(len(curve.both) for curve in found)
-    heads = ("J&F after so many frames", "way", "method", *map(str, range(1, length + 1)), "J")
+    heads = ("J&F after so many frames", "way", "method", *map(str, range(1, length + 1)), "J then")
     rows = []
     for curve in found:
         values = [f"{value:.3f}" for value in curve.both]
-        if curve.method == NETWORK:
+        if curve.method == NETWORK and curve.count > 1:
             values[-1] += f" ± {curve.errors[-1]:.3f}"
         name = f"{curve.dataset} (n = {curve.count})"
         method = SHORT.get(curve.method, curve.method)
@@ -185,7 +185,7 @@ def _is_prompt(protocol: str) -> bool:
 
 def _bold(value: float, best: float) -> str:
     text = f"{value:.3f}"
-    return f"**{text}**" if text == f"{best:.3f}" else text
+    return f"**{text}**" if text == f"{best:.3f}" and best > 0 else text
 
 
 def _percent(value: float) -> str:
