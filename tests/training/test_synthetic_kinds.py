@@ -170,14 +170,16 @@ def test_interference_contrast_is_as_bright_inside_as_outside_but_rougher() -> N
     differences, roughness = [], []
     for seed in range(20, 32):
         scene = KINDS["dic"](np.random.default_rng(seed), 1, (192, 192))
-        inside = scene.labels[0] > 0
-        outside = ~ndimage.binary_dilation(inside, iterations=3)
-        if outside.mean() > 0.15:
-            image = scene.signal[0]
+        frame, image = scene.labels[0], scene.signal[0]
+        outside = ~ndimage.binary_dilation(frame > 0, iterations=3)
+        # A cell that the frame cuts shows one of its slopes only.
+        cut = np.unique(np.concatenate([frame[0], frame[-1], frame[:, 0], frame[:, -1]]))
+        inside = ~np.isin(frame, np.append(cut, 0))
+        if outside.mean() > 0.1 and inside.mean() > 0.02:
             differences.append((image[inside].mean() - image[outside].mean()) / image.std())
             roughness.append(image[inside].std() / image[outside].std())
     assert len(differences) >= 4
-    assert np.max(np.abs(differences)) < 0.35
+    assert np.max(np.abs(differences)) < 0.25
     assert np.median(roughness) > 1.5
 
 
