@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptStore
+from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptStore, reassigned
 
 
 def point(object_id=1, frame=0, yx=(3.0, 4.0), positive=True):
@@ -149,3 +149,27 @@ def test_a_mask_prompt_is_refused_unless_two_dimensional():
 def test_mask_prompts_compare_by_value():
     assert MaskPrompt(1, 0, disk()) == MaskPrompt(1, 0, disk())
     assert MaskPrompt(1, 0, disk()) != MaskPrompt(1, 0, disk(radius=3))
+
+
+def test_replacing_the_prompts_of_a_place_is_one_step():
+    store = store_of(point(), point(frame=1), point(yx=(8.0, 8.0), positive=False))
+    mask = MaskPrompt(1, 0, disk())
+    store.replace(1, 0, [mask])
+    assert store.on(1, 0) == (mask,)
+    assert store.on(1, 1) == (point(frame=1),)
+    store.undo()
+    assert len(store.on(1, 0)) == 2
+    revision = store.revision
+    store.replace(1, 1, [point(frame=1)])
+    assert store.revision == revision
+    with pytest.raises(ValueError, match="is not about object 1 on frame 0"):
+        store.replace(1, 0, [point(object_id=2)])
+
+
+@pytest.mark.parametrize(
+    "prompt", [point(), BoxPrompt(1, 2, (0, 0, 4, 4)), MaskPrompt(1, 3, disk())]
+)
+def test_a_prompt_is_given_to_another_object(prompt):
+    other = reassigned(prompt, 7)
+    assert (type(other), other.object_id, other.frame) == (type(prompt), 7, prompt.frame)
+    assert reassigned(other, 1) == prompt

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import operator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["BoxPrompt", "MaskPrompt", "PointPrompt", "Prompt", "PromptStore"]
+__all__ = ["BoxPrompt", "MaskPrompt", "PointPrompt", "Prompt", "PromptStore", "reassigned"]
 
 _LARGEST_LABEL = 2**32 - 1
 """Object ids are the values of label images."""
@@ -123,6 +124,13 @@ class MaskPrompt:
 Prompt = PointPrompt | BoxPrompt | MaskPrompt
 
 
+def reassigned(prompt: Prompt, object_id: int) -> Prompt:
+    """Return the same prompt about another object."""
+    if isinstance(prompt, MaskPrompt):
+        return MaskPrompt(object_id, prompt.frame, prompt.mask)
+    return replace(prompt, object_id=object_id)
+
+
 class PromptStore:
     """All prompts of a session in the order they were given, with undo and redo.
 
@@ -186,6 +194,23 @@ class PromptStore:
         """Remove every prompt of an object on a frame, if there are any."""
         gone = set(map(id, self.on(object_id, frame)))
         self._keep(tuple(prompt for prompt in self._prompts if id(prompt) not in gone))
+
+    def replace(self, object_id: int, frame: int, prompts: Iterable[Prompt]) -> None:
+        """Set all prompts of an object on a frame at once.
+
+        Raises
+        ------
+        ValueError
+            If one of them is about something else, or is wrong in itself; see :meth:`add`.
+        """
+        group = tuple(prompts)
+        for prompt in group:
+            _check(prompt)
+            if (prompt.object_id, prompt.frame) != (object_id, frame):
+                raise ValueError(f"{prompt} is not about object {object_id} on frame {frame}")
+        if group != self.on(object_id, frame):
+            gone = set(map(id, self.on(object_id, frame)))
+            self._change((*(one for one in self._prompts if id(one) not in gone), *group))
 
     def remove_object(self, object_id: int) -> None:
         """Remove every prompt of an object, if there are any."""

@@ -1,0 +1,1 @@
+"""What a person does to objects: every change a value that can be taken back."""
