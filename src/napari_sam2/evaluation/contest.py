@@ -196,7 +196,8 @@ class Contest:
                 if method.name == NETWORK:
                     result.confidence.add(followed)
                     kept.append(followed)
-        return [each for each in kept if each.task.prompt == "mask"]
+        # Of an object that has gone there is nothing to see.
+        return [f for f in kept if f.task.prompt == "mask" and ":" not in f.task.protocol]
 
     def _correct(self, movie: AnnotatedMovie, asked: Sampling, result: SetResult, say: Say) -> None:
         """Run the interactive protocols on objects of a few first frames."""
