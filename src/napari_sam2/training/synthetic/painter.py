@@ -19,7 +19,8 @@ class Optics:
     """How the cells of one movie look, before the camera.
 
     ``psf`` is the standard deviation of the point spread in pixels; ``background`` a share of
-    intensity 1; ``texture`` the contrast inside cells and ``grain`` its size in pixels; ``edge``
+    intensity 1; ``texture`` the contrast inside cells and ``grain`` its size in pixels,
+    ``churn`` its change per frame in radians; ``edge``
     the softness of outlines in pixels; ``dim_border`` the brightness at the border and ``rim`` how
     deep (in radii) the full one is reached; ``transparent`` cells add up where they overlap;
     ``debris`` is the number of unlabelled specks; ``clutter`` the strength of unlabelled cloudy
@@ -31,6 +32,7 @@ class Optics:
     texture: float = 0.3
     grain: float = 3.0
     spots: float = 1.0
+    churn: float = 0.0
     edge: float = 1.0
     dim_border: float = 0.3
     rim: float = 1.0
@@ -48,7 +50,9 @@ class Painter:
         self._rng = rng
         self._shape = shape
         self._optics = optics
-        self._texture = texture_tile(rng, optics.grain, optics.spots)
+        self._weave = [texture_tile(rng, optics.grain, optics.spots) for _ in range(2)]
+        self._texture = self._weave[0]
+        self._turn = 0.0
         self._clutter = optics.clutter * np.maximum(smooth_noise(rng, shape, 0.12 * shape[0]), 0)
         self._specks = rng.uniform(0, 1, (optics.debris, 4))
 
@@ -57,6 +61,7 @@ class Painter:
         optics = self._optics
         signal = np.zeros(self._shape, np.float32)
         labels = np.zeros(self._shape, np.uint16)
+        self._churn()
         drop_hidden(labels, {body.label: self._paint(body, signal, labels) for body in bodies})
         signal += self._clutter
         self._paint_specks(signal)
@@ -85,6 +90,13 @@ class Painter:
             view += cover * inside
         return paste_label(labels, body, patch, patch.level)
 
+    def _churn(self) -> None:
+        """Turn the texture of this frame gradually into another one, and back."""
+        one, other = np.float32(np.cos(self._turn)), np.float32(np.sin(self._turn))
+        if self._turn:
+            self._texture = one * self._weave[0] + other * self._weave[1]
+        self._turn += self._optics.churn
+
     def _tile(self, body: Body, patch: Patch) -> FloatArray:
         row = (patch.v.astype(np.intp) + body.texture[0]) & 255
         column = (patch.u.astype(np.intp) + body.texture[1]) & 255
@@ -93,7 +105,8 @@ class Painter:
     def _inside(self, body: Body, patch: Patch) -> FloatArray:
         optics = self._optics
         contrast = optics.texture * body.contrast * (1 - 0.6 * body.condensed)
-        inside = np.maximum(1 + np.float32(contrast) * self._tile(body, patch), 0.1)
+        tile = self._tile(body, patch)
+        inside = np.maximum(1 + np.float32(contrast) * tile, 0.1)
         depth = np.clip(patch.level / np.float32(optics.rim * body.radius), 0, 1)
         # A nucleus is a lens: brighter where it is thicker.
         border = np.float32(optics.dim_border + (1 - optics.dim_border) * body.condensed)
@@ -102,7 +115,8 @@ class Painter:
             reach = np.float32(max(size * body.radius, 0.8))
             away = (patch.u - np.float32(u * body.radius)) ** 2
             away += (patch.v - np.float32(v * body.radius)) ** 2
-            fade = np.exp(-((away / reach**2) ** 2))
+            # Never quite round.
+            fade = np.exp(-((away * np.maximum(1 + 0.2 * tile, 0.3) / reach**2) ** 2))
             inside *= 1 - np.float32(darkness * (1 - body.condensed)) * fade
         gain = body.brightness * (0.15 + 0.85 * body.focus)
         return np.asarray(np.float32(gain) * inside, np.float32)

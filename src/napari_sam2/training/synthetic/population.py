@@ -26,10 +26,11 @@ class Habit:
     shares of the diameter per frame; ``overlap`` is the share of the touching distance that cells
     may intrude; ``roughness`` the amplitude of the outline's waves; ``wobble`` how fast it changes;
     ``lobed`` is the share of cells of irregular outline; ``bursts`` the rate of sudden jumps;
-    ``arrivals`` that of new cells in the focal plane; ``fading`` the change of brightness per
-    frame; ``holes`` the mean number of nucleoli and ``hole_depth`` their contrast;
-    ``satellites`` the share of cells with micronuclei, ``fragments`` of the dying ones that leave
-    pieces (either are bodies without a label); ``stage_frames`` the duration of mitosis.
+    ``refill`` lets others enter for those that leave; ``arrivals`` is the rate of new cells in the
+    focal plane; ``fading`` the change of brightness per frame; ``holes`` the mean number of
+    nucleoli and ``hole_depth`` their contrast; ``satellites`` the share of cells with micronuclei,
+    ``fragments`` of the dying ones that leave pieces (either are bodies without a label);
+    ``stage_frames`` the duration of mitosis.
     """
 
     diameter: float = 40.0
@@ -46,6 +47,7 @@ class Habit:
     turning: float = 0.05
     bursts: float = 0.0
     fill: float = 0.3
+    refill: bool = True
     clustering: float = 0.3
     overlap: float = 0.1
     mitosis: Mitosis = "round"
@@ -139,7 +141,10 @@ class Population:
         gathered = rng.random(count) < habit.clustering
         around = centres[rng.integers(0, len(centres), count)]
         spread = rng.normal(0, 1.5 * habit.diameter, (count, 2))
-        return np.asarray(np.where(gathered[:, None], around + spread, places))
+        places = np.where(gathered[:, None], around + spread, places)
+        # At least one cell is seen on the first frame.
+        places[0] = rng.uniform(0.2, 0.8, 2) * self._shape
+        return np.asarray(places)
 
     def _newborn(self, yx: np.ndarray) -> Cell:
         habit, rng = self._habit, self._rng
@@ -274,10 +279,14 @@ class Population:
     def _replace_leavers(self) -> None:
         """Let another cell enter at the far side for each that has left the field for good."""
         field = self._shape + 2 * self._margin
-        for index, cell in enumerate(self._cells):
+        kept = []
+        for cell in self._cells:
             place = np.array([cell.body.y, cell.body.x]) + self._margin
-            if np.any(place < 0) or np.any(place > field):
-                self._cells[index] = self._newborn(place % field - self._margin)
+            if np.all(place >= 0) and np.all(place <= field):
+                kept.append(cell)
+            elif self._habit.refill:
+                kept.append(self._newborn(place % field - self._margin))
+        self._cells = kept
 
     # --------------------------------------------------------------- crowding
 
