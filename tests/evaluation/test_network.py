@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from napari_sam2.evaluation.contest import Contest
+from napari_sam2.evaluation.interactive import score_online
+from napari_sam2.evaluation.network import NetworkOnMovies
 from napari_sam2.evaluation.report import (
     circumstances,
     describe,
@@ -18,10 +20,12 @@ from napari_sam2.evaluation.report import (
 )
 from napari_sam2.evaluation.sampling import Sampling
 from napari_sam2.evaluation.sets import EvaluationSet
+from napari_sam2.evaluation.tasks import pick_masklets
 from napari_sam2.model.config import HieraConfig, SAM2Config
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.predictor.video import VideoPredictor
 
 TINY = SAM2Config(
     name="tiny-random",
@@ -94,6 +98,17 @@ def test_network_and_rivals_score_the_same_objects(network, moving_disks, tmp_pa
     for heading in ("Prompts on single frames", "Masklets", "Corrections", "Whole movies", "Time"):
         assert f"### {heading}" in text
     assert json.loads(out.read_text())["summaries"]
+
+
+def test_frames_that_are_encoded_already_change_no_score(network, moving_disks):
+    task = pick_masklets(moving_disks(frames=5), 2, 4, seed=0, starts=1)[0]
+    predictor = VideoPredictor(network, Runtime.auto("cpu"), PredictorOptions())
+    shared = NetworkOnMovies(predictor)
+    again = [score_online(shared, task, most_frames=2) for _ in range(2)]
+    assert again[0] == again[1] == score_online(NetworkOnMovies(predictor), task, most_frames=2)
+    session = shared.open(task).session
+    assert session.features is shared.open(task).session.features
+    assert not session.prompts.all()
 
 
 def test_hash_tells_weights_apart(network):
