@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2.masklets import MaskRecord
@@ -16,6 +18,9 @@ from napari_sam2.predictor.postprocess import keep_pieces
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.transforms import View
+
+_MASK_LOGIT = 10.0
+"""Certain masks are logits of +-10, as mask prompts are."""
 
 LOGIT_LIMIT = 32.0
 """Previous mask logits are clamped to this before they are a prompt again, as in the reference."""
@@ -151,3 +156,24 @@ def box_around(
     array = np.array(boxes)
     low, high = array[:, :2].min(axis=0), array[:, 2:].max(axis=0)
     return (int(low[0]), int(low[1]), int(high[0]), int(high[1])), is_known
+
+
+def certain_logits(mask: NDArray[np.bool_], view: View) -> tuple[Tensor, Tensor]:
+    """Return the logits that stand for a mask that nobody doubts.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, (H, W)
+        Of the whole frame.
+    view : View
+
+    Returns
+    -------
+    full : Tensor, (1, 1, Hi, Wi)
+        At the size of the network's input.
+    low : Tensor, (1, 1, Hi / 4, Wi / 4)
+        At the size of the decoder's masks.
+    """
+    full = (2 * view.mask_to_input(mask) - 1) * _MASK_LOGIT
+    size = (view.input_size[0] // 4, view.input_size[1] // 4)
+    return full, F.interpolate(full.float(), size=size, mode="bilinear", antialias=True)

@@ -62,7 +62,7 @@ class CorrectOptions:
         metadata=_about("Objects", "Ids of the objects to correct; all that wait if not given."),
     )
     agreement: float = field(
-        default=0.95,
+        default=0.9,
         metadata=_about(
             "Agreement",
             "IoU with the mask that was there from which on a frame counts as unchanged.",

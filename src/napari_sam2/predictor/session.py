@@ -206,6 +206,10 @@ class VideoSession:
         """Return what is known of an object, with an empty bank where it is new."""
         return self.objects.setdefault(object_id, ObjectState(bank))
 
+    def views_in_use(self) -> list[View]:
+        """Return the views that objects were last seen in."""
+        return [state.view for state in self.objects.values() if state.view is not None]
+
     def add(self, prompt: Prompt) -> None:
         """Add a prompt.
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.mask_decoder import upscale_logits
 from napari_sam2.model.outputs import ImageFeatures, MaskPrediction, MemoryTokens
 from napari_sam2.model.sam2 import SAM2
+from napari_sam2.predictor.answering import certain_logits
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.memory_bank import FrameMemory, Selection
 from napari_sam2.predictor.options import PredictorOptions
@@ -23,9 +23,6 @@ from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import ObjectState, VideoSession
 from napari_sam2.predictor.transforms import View
 from napari_sam2.predictor.view_planner import ViewPlanner
-
-_MASK_LOGIT = 10.0
-"""Certain masks are logits of +-10, as mask prompts are."""
 
 _SMALL_INPUT = 512
 """Inputs up to this side are so little work that more objects at once pay on a CPU."""
@@ -312,6 +309,22 @@ class Tracker:
             for row, (origin, logits) in zip(tracked, placed, strict=True)
         }
 
+    def recall(
+        self, session: VideoSession, planner: ViewPlanner, object_id: int, state: ObjectState
+    ) -> None:
+        """Make the memories of prompted frames from masks, and call every mask tracked."""
+        for frame in session.prompts.frames(object_id):
+            record = session.masklets.record(object_id, frame)
+            if record is None:
+                continue  # not answered yet: committing does
+            if record.visible:
+                state.view = planner.view_of(record.bbox, state.view, session.views_in_use())
+            state.view = state.view or planner.whole
+            memory = self._encode_again(session, object_id, frame, state.view)
+            state.bank.commit(frame, memory, session.prompts.on(object_id, frame))
+        for frame in session.masklets.frames(object_id):
+            state.tracked[frame] = state.revision
+
     def _memory(self, session: VideoSession, object_id: int, frame: int, view: View) -> FrameMemory:
         bank = session.objects[object_id].bank
         memory = bank.get(frame)
@@ -330,19 +343,16 @@ class Tracker:
         mask = session.masklets.mask(object_id, frame)
         score = 0.0 if record is None else record.object_score
         features = self._encoder.features(session, frame, view)
-        inside = view.mask_to_input(mask).to(self._runtime.device)
+        full, low = (x.to(self._runtime.device) for x in certain_logits(mask, view))
         with self._runtime.autocast():
-            logits = (2 * inside - 1) * _MASK_LOGIT
-            scores = torch.full((1, 1), score, device=inside.device)
-            spatial = self._model.encode_memory(features, logits, scores, binarize=False)
+            scores = torch.full((1, 1), score, device=full.device)
+            spatial = self._model.encode_memory(features, full, scores, binarize=False)
             # A pointer says what the object looks like, not where: it outlives the view.
             pointer = (
-                self._model.embed_mask_prompt(features, inside).pointer[0]
+                self._model.embed_mask_prompt(features, (full > 0).float()).pointer[0]
                 if old is None
                 else old.pointer
             )
-        size = (4 * features.grid[0], 4 * features.grid[1])
-        low = F.interpolate(logits.float(), size=size, mode="bilinear", antialias=True)
         return FrameMemory(view, spatial[0], pointer, low[0, 0])
 
 

@@ -6,39 +6,25 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from time import perf_counter
 
-import torch
-from torch import Tensor
-
 from napari_sam2.masklets import MaskRecord
-from napari_sam2.model.outputs import ImageFeatures
 from napari_sam2.model.sam2 import SAM2
-from napari_sam2.predictor.answering import (
-    Question,
-    answer,
-    box_around,
-    candidate_records,
-    record_of,
-)
+from napari_sam2.predictor.answerer import Answerer, record_of_answer
+from napari_sam2.predictor.answering import candidate_records
 from napari_sam2.predictor.correction import corrected_objects, spread
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.memory_bank import MemoryBank
 from napari_sam2.predictor.options import CorrectOptions, PredictorOptions, PropagateOptions
-from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.results import FrameResult, ObjectResult
 from napari_sam2.predictor.run_plan import Run, plan_runs
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import (
-    ConditionedFrame,
     ObjectState,
     PromptedFrame,
     VideoSession,
 )
 from napari_sam2.predictor.tracker import Tracker
-from napari_sam2.predictor.transforms import View
 from napari_sam2.predictor.view_planner import ViewPlanner
 from napari_sam2.prompts import Prompt
-
-_MASK_LOGIT = 10.0
 
 
 class VideoPredictor:
@@ -64,6 +50,9 @@ class VideoPredictor:
         self.model = model.to(self.runtime.device).eval()
         self._encoder = FrameEncoder(self.model, self.runtime)
         self._tracker = Tracker(self.model, self.runtime, self._encoder, self.options)
+        self._answerer = Answerer(
+            self.model, self.runtime, self._encoder, self._tracker, self.options
+        )
 
     def predict_frame(
         self,
@@ -104,7 +93,8 @@ class VideoPredictor:
         if not prompts:
             raise ValueError(f"object {object_id} has no prompts on frame {frame}; add one first")
         generation = session.generation
-        answered = self._answer(session, object_id, frame, prompts)
+        self._state(session, object_id)
+        answered = self._answerer.answer(session, object_id, frame, prompts)
         record = self._write(session, object_id, frame, answered)
         candidates = candidate_records(answered.prediction, answered.view)
         result = ObjectResult(object_id, frame, record, candidates)
@@ -183,6 +173,29 @@ class VideoPredictor:
             visit = partial(self._revisit, session, object_id)
             yield from spread(session, object_id, options, visit)
 
+    def restore(self, session: VideoSession, object_ids: Iterable[int] | None = None) -> None:
+        """Take masks that did not come from this engine, as of a file or an edit, for its own.
+
+        Parameters
+        ----------
+        session : VideoSession
+            With prompts and masks.
+        object_ids : iterable of int, optional
+            Objects whose memories are made anew; all by default.
+
+        Notes
+        -----
+        Memories are encoded from the masks on prompted frames, which nothing is asked about
+        again. Every frame with a mask then counts as tracked: a run that goes on leaves it.
+        """
+        self._adopt(session)
+        chosen = session.prompts.object_ids() if object_ids is None else object_ids
+        for object_id in chosen:
+            session.objects.pop(object_id, None)
+            if session.prompts.frames(object_id):
+                state, planner = self._state(session, object_id), self._planner(session)
+                self._tracker.recall(session, planner, object_id, state)
+
     def remove_object(self, session: VideoSession, object_id: int) -> None:
         """Forget an object: its prompts, masks and memories."""
         session.remove_object(object_id)
@@ -228,97 +241,6 @@ class VideoPredictor:
         found = {i: session.masklets.record(i, frame) for i in objects}
         return tuple(ObjectResult(i, frame, r) for i, r in found.items() if r is not None)
 
-    def _answer(
-        self, session: VideoSession, object_id: int, frame: int, prompts: tuple[Prompt, ...]
-    ) -> PromptedFrame:
-        state = self._state(session, object_id)
-        known = state.answers.get(frame)
-        if known is not None and known.prompts == prompts:
-            return known
-        geometry = Geometry.of(prompts)
-        record = session.masklets.record(object_id, frame)
-        bbox, is_known = box_around(geometry, record)
-        planner = self._planner(session)
-        view = self._view(session, state, planner, bbox, is_known)
-        answered = self._look(session, object_id, frame, geometry, view, prompts)
-        if not is_known and geometry.mask is None and planner.is_following:
-            # The first look told how large the object is: look again through a view that fits.
-            seen = _record(answered)
-            better = planner.view_of(box_around(geometry, seen)[0], None, ())
-            if better != view:
-                answered = self._look(session, object_id, frame, geometry, better, prompts)
-        state.view = answered.view
-        state.answers[frame] = answered
-        return answered
-
-    def _look(
-        self,
-        session: VideoSession,
-        object_id: int,
-        frame: int,
-        geometry: Geometry,
-        view: View,
-        prompts: tuple[Prompt, ...],
-    ) -> PromptedFrame:
-        features = self._encoder.features(session, frame, view)
-        question = Question(
-            geometry,
-            features,
-            conditioned=self._conditioned(session, object_id, frame, view, features),
-            previous=self._previous(session, object_id, frame, view, prompts),
-            clicked_pieces=self.options.keeps_clicked_pieces(self.model.config),
-        )
-        return PromptedFrame(prompts, view, answer(self.model, self.runtime, question, view))
-
-    def _conditioned(
-        self,
-        session: VideoSession,
-        object_id: int,
-        frame: int,
-        view: View,
-        features: ImageFeatures,
-    ) -> Tensor | None:
-        """Let a tracked frame look at its memories; None on a frame that was never tracked."""
-        state = session.objects[object_id]
-        others = [f for f in state.bank.prompted if f != frame]
-        if frame not in state.tracked or not others:
-            return None
-        step = 1 if frame > min(state.bank.prompted) else -1
-        remembered = self._tracker.remember(session, object_id, (frame, step), view)
-        key = tuple(remembered.memories.values())
-        known = state.conditioned
-        if known is not None and (known.frame, known.view, known.key) == (frame, view, key):
-            return known.embedding
-        embedding = self._tracker.attend(session, features, [remembered])
-        state.conditioned = ConditionedFrame(frame, view, key, embedding)
-        return embedding
-
-    def _previous(
-        self,
-        session: VideoSession,
-        object_id: int,
-        frame: int,
-        view: View,
-        prompts: tuple[Prompt, ...],
-    ) -> Tensor | None:
-        """Mask logits (1, 1, 4h, 4w) that new clicks refine; None where there is no mask yet."""
-        state = session.objects[object_id]
-        known = state.answers.get(frame)
-        if known is not None:
-            if known.prompts != prompts[: len(known.prompts)]:
-                return None  # prompts were taken back: their answer must not linger
-            if known.view == view:
-                return known.prediction.logits
-        elif (memory := state.bank.get(frame)) is not None and memory.view == view:
-            return memory.logits[None, None]
-        if session.masklets.record(object_id, frame) is None:
-            return None
-        inside = view.mask_to_input(session.masklets.mask(object_id, frame))
-        logits = (2 * inside - 1) * _MASK_LOGIT
-        size = (view.input_size[0] // 4, view.input_size[1] // 4)
-        low = torch.nn.functional.interpolate(logits, size=size, mode="bilinear", antialias=True)
-        return low.to(self.runtime.device)
-
     def _commit_object(self, session: VideoSession, object_id: int) -> None:
         state = self._state(session, object_id)
         frames = session.prompts.frames(object_id)
@@ -328,7 +250,7 @@ class VideoPredictor:
             prompts = session.prompts.on(object_id, frame)
             if state.bank.is_committed(frame, prompts):
                 continue
-            answered = self._answer(session, object_id, frame, prompts)
+            answered = self._answerer.answer(session, object_id, frame, prompts)
             self._write(session, object_id, frame, answered)
             features = self._encoder.features(session, frame, answered.view)
             (memory,) = self._tracker.memory_of(
@@ -345,28 +267,9 @@ class VideoPredictor:
     def _write(
         self, session: VideoSession, object_id: int, frame: int, answered: PromptedFrame
     ) -> MaskRecord:
-        record = _record(answered)
+        record = record_of_answer(answered)
         session.masklets.write(object_id, frame, record)
         return record
-
-    def _view(
-        self,
-        session: VideoSession,
-        state: ObjectState,
-        planner: ViewPlanner,
-        bbox: tuple[int, int, int, int],
-        is_known: bool,
-    ) -> View:
-        if is_known:
-            return planner.view_of(bbox, state.view, self._views_in_use(session))
-        if bbox[2] <= bbox[0]:
-            return planner.whole  # an empty mask: nothing to look at in particular
-        center = ((bbox[0] + bbox[2] - 1) / 2, (bbox[1] + bbox[3] - 1) / 2)
-        sides = sorted(v.height for v in self._views_in_use(session))
-        return planner.first_view(center, sides[len(sides) // 2] if sides else None)
-
-    def _views_in_use(self, session: VideoSession) -> list[View]:
-        return [s.view for s in session.objects.values() if s.view is not None]
 
     def _state(self, session: VideoSession, object_id: int) -> ObjectState:
         self._adopt(session)
@@ -382,15 +285,3 @@ class VideoPredictor:
 
     def _planner(self, session: VideoSession) -> ViewPlanner:
         return ViewPlanner.of(self.options, self.model.config, session.shape[1:])
-
-
-def _record(answered: PromptedFrame) -> MaskRecord:
-    """Pack an answer as a record; a mask prompt is kept to the pixel."""
-    mask = Geometry.of(answered.prompts).mask
-    prediction = answered.prediction
-    score = float(prediction.object_score[0, 0])
-    if mask is not None:
-        return MaskRecord(mask.bbox, mask.bits, 1.0, score, prompted=True)
-    return record_of(
-        prediction.logits[0, 0], answered.view, float(prediction.iou[0]), score, prompted=True
-    )
