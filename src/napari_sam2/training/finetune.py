@@ -144,6 +144,8 @@ class FineTuning:
         Made if it is not there.
     watch : callable, optional
         Called with a `Progress`; True stops the run.
+    clock : callable
+        Seconds that `minutes` are counted in.
 
     Raises
     ------
@@ -157,6 +159,7 @@ class FineTuning:
     lessons: Lessons
     folder: Path
     watch: Watch | None = None
+    clock: Callable[[], float] = time.perf_counter
     standing: Standing = field(init=False, default_factory=Standing)
 
     def __post_init__(self) -> None:
@@ -237,9 +240,9 @@ class FineTuning:
         return bool(self.lessons.validation) and self._done() >= due
 
     def _timed(self, act: Callable[[], None]) -> None:
-        started = time.perf_counter()
+        started = self.clock()
         act()
-        self.standing.elapsed += time.perf_counter() - started
+        self.standing.elapsed += self.clock() - started
 
     def _step(self) -> None:
         """Do one step: windows, prompts, the loss, the update."""

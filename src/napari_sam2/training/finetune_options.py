@@ -131,7 +131,7 @@ def read_config(path: Path) -> FineTuneConfig:
         raise ValueError(f"{path} is no TOML file: {error}") from error
     _refuse_unknown(found, {"data", "options"}, str(path))
     entries = found.get("data", [])
-    entries = [entries] if isinstance(entries, Mapping) else entries
+    entries = entries if isinstance(entries, list) else [entries]
     if not entries:
         raise ValueError(f"{path} names no data: write at least one [[data]] entry")
     options = _make(FineTuneOptions, found.get("options", {}), f"[options] of {path}")

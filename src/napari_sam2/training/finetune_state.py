@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -104,10 +105,14 @@ def load_checkpoint(
     path = folder / CHECKPOINT
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no {CHECKPOINT}: start without resuming")
+    damaged = f"{path} is damaged: start again with overwriting"
+    # A torch file is a zip archive, whose end says that it is whole.
+    if not zipfile.is_zipfile(path):
+        raise ValueError(damaged)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({error}): start again with overwriting") from error
+    except (RuntimeError, EOFError) as error:
+        raise ValueError(damaged) from error
     _refuse_other(path, found, options, list(data))
     learner.model.load_state_dict(found["model"], strict=False)
     learner.average.load_state_dict(found["average"], strict=False)

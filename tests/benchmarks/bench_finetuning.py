@@ -1,0 +1,107 @@
+"""What ten minutes of fine-tuning on the first frames of a movie bring on its later frames.
+
+    python -m tests.benchmarks.bench_finetuning --minutes 10
+
+Run from the root of the repository, with ``OMP_NUM_THREADS=1`` for one core. Minutes are minutes
+of processor time, so that whatever else the machine does counts little. The fine-tuned network is
+thrown away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from napari_sam2.model.checkpoint import load_model
+from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.training.datasets import LabelledMovie
+from napari_sam2.training.finetune import FineTuning, Progress
+from napari_sam2.training.finetune_data import read_lessons
+from napari_sam2.training.finetune_measure import Figures, Sample, measure
+from napari_sam2.training.finetune_options import FineTuneOptions
+from napari_sam2.training.readers import DataEntry, read_entry
+
+_ASKED = Sample(objects=80, followed=8, starts=3, frames=20)
+
+
+def main() -> None:
+    """Fine-tune, measure before and after, print a table."""
+    given = _arguments()
+    data = given.data / given.set
+    options = FineTuneOptions(
+        start=given.start, learn=given.learn, minutes=given.minutes, validation=given.validation
+    )
+    lessons = read_lessons(
+        [DataEntry(path=str(data), frames=given.train)], Path(), given.validation
+    )
+    later = read_entry(DataEntry(path=str(data), frames=given.test))
+    for line in (*lessons.describe(), f"tested on frames {given.test} of {given.set}"):
+        print(line)
+    before = _measure(load_model(given.start), later)
+    print("before", _round(before), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        run = FineTuning(options, lessons, Path(folder), _say, time.process_time)
+        began = time.perf_counter()
+        outcome = run.train()
+    wall = time.perf_counter() - began
+    after = _measure(outcome.model, later)
+    print(_table(before, after))
+    standing = outcome.standing
+    print(
+        f"{run.learner.count() / 1e6:.2f} million numbers learn ({given.learn}), {standing.step} "
+        f"steps in {standing.elapsed / 60:.1f} minutes of processor time ({wall / 60:.1f} by the "
+        f"clock), {run.runtime.describe()}, torch {torch.__version__}"
+    )
+    if given.out is not None:
+        found = {"before": asdict(before), "after": asdict(after), "options": asdict(options)}
+        given.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    folder = os.environ.get("NAPARI_SAM2_DATA", "../shared/data")
+    parser.add_argument("--data", type=Path, default=Path(folder))
+    parser.add_argument("--set", default="ctc_N2DL-HeLa_01")
+    parser.add_argument("--train", default="0-9", help="frames to learn from")
+    parser.add_argument("--test", default="20-91", help="frames to measure on")
+    parser.add_argument("--start", default="bundled")
+    parser.add_argument("--learn", default="memory+decoder")
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--validation", type=float, default=0.2)
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
+
+
+def _measure(model: torch.nn.Module, movies: list[LabelledMovie]) -> Figures:
+    return measure(model, movies, Runtime.auto("cpu"), _ASKED)
+
+
+def _say(told: Progress) -> None:
+    if told.figures is not None:
+        print(f"step {told.step}, {told.elapsed / 60:.1f} min", _round(told.figures), flush=True)
+    if told.note:
+        print(told.note, flush=True)
+
+
+def _round(figures: Figures) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in figures.describe().items()}
+
+
+def _table(before: Figures, after: Figures) -> str:
+    lines = ["| mean J | before | after | error, after over before |", "| --- | --- | --- | --- |"]
+    later = after.describe()
+    for name, value in before.describe().items():
+        part = (1 - later[name]) / (1 - value)
+        lines.append(f"| {name} | {value:.3f} | {later[name]:.3f} | {part:.2f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

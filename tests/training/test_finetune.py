@@ -1,0 +1,315 @@
+"""Fine-tuning of the network that ships on a made-up movie: it learns, stops and goes on."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam2.model.checkpoint import available_models, load_model
+from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.training.adapters import add_adapters, merge_adapters
+from napari_sam2.training.datasets import LabelledMovie
+from napari_sam2.training.finetune import FineTuning, Progress, fine_tune, fit_to
+from napari_sam2.training.finetune_data import Lessons, SparseClips
+from napari_sam2.training.finetune_learner import Learner
+from napari_sam2.training.finetune_measure import Figures, Sample, measure
+from napari_sam2.training.finetune_options import FineTuneOptions
+from napari_sam2.training.finetune_result import Report, publish, refuse_taken
+from napari_sam2.training.finetune_state import CHECKPOINT
+
+OPTIONS = FineTuneOptions(
+    minutes=0.0,
+    steps=2,
+    stills_a_step=1,
+    frames_a_step=2,
+    objects_a_window=1,
+    validations=1,
+    precision="float32",
+    device="cpu",
+)
+
+
+def disks(frames: int = 6, objects: int = 2) -> LabelledMovie:
+    """Bright disks on a dark ground that move by a pixel a frame."""
+    y, x = np.indices((72, 80))
+    labels = np.zeros((frames, 72, 80), np.uint16)
+    for t in range(frames):
+        for number, centre in enumerate(((20 + t, 20), (48, 52 - t))[:objects], start=1):
+            labels[t][(y - centre[0]) ** 2 + (x - centre[1]) ** 2 < 90] = number
+    noise = np.random.default_rng(0).normal(100, 10, labels.shape)
+    return LabelledMovie("disks", (noise + 300 * (labels > 0)).astype(np.uint16), labels)
+
+
+def lessons(**changes: object) -> Lessons:
+    return Lessons((replace(disks(), **changes, _tables={}),))
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+
+def changed(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> set[str]:
+    """Which large parts of the network differ."""
+    assert one.keys() == other.keys()
+    return {k.partition(".")[0] for k in one if not torch.equal(one[k], other[k])}
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch) -> Path:
+    """An empty folder of networks."""
+    monkeypatch.setenv("NAPARI_SAM2_MODELS", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory) -> FineTuning:
+    run = FineTuning(OPTIONS, lessons(), tmp_path_factory.mktemp("whole"))
+    run.train()
+    return run
+
+
+class TestWhatLearns:
+    @pytest.mark.parametrize("learn", ["memory+decoder", "adapters", "everything"])
+    def test_only_what_is_asked_for_moves(self, learn, tmp_path):
+        outcome = fine_tune(replace(OPTIONS, learn=learn), lessons(), tmp_path)
+        moved = changed(weights(load_model()), weights(outcome.model))
+        assert {"memory_attention", "memory_encoder", "sam_mask_decoder"} <= moved
+        assert ("image_encoder" in moved) == (learn != "memory+decoder")
+        assert outcome.is_complete
+        assert outcome.standing.step == 2
+
+    def test_fresh_adapters_change_nothing_and_merged_ones_answer_alike(self):
+        model = load_model()
+        image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            expected = model.encode_image(image).embedding
+            assert add_adapters(model.image_encoder, 4) > 10
+            assert torch.equal(model.encode_image(image).embedding, expected)
+            for name, parameter in model.image_encoder.named_parameters():
+                if name.endswith(".up"):
+                    parameter.normal_(std=0.02)
+            adapted = model.encode_image(image).embedding
+            assert not torch.allclose(adapted, expected, atol=1e-3)
+            merge_adapters(model.image_encoder)
+            torch.testing.assert_close(model.encode_image(image).embedding, adapted)
+        assert model.state_dict().keys() == load_model().state_dict().keys()
+
+    def test_adapters_are_few(self):
+        counts = {
+            learn: Learner.of(load_model(), replace(OPTIONS, learn=learn)).count()
+            for learn in ("memory+decoder", "adapters", "everything")
+        }
+        assert counts["memory+decoder"] < counts["adapters"] < 1.2 * counts["memory+decoder"]
+        assert counts["everything"] > 2 * counts["adapters"]
+
+    def test_the_lesson_is_learned(self, tmp_path):
+        """A network that knows nothing of a kind of mask is taught it: the left half of a disk."""
+        movie = disks(frames=8)
+        for t in range(8):
+            x = np.indices(movie.labels.shape[1:])[1]
+            for number in (1, 2):
+                middle = x[movie.labels[t] == number].mean()
+                movie.labels[t][(movie.labels[t] == number) & (x > middle)] = 0
+        options = replace(
+            OPTIONS,
+            steps=12,
+            stills_a_step=2,
+            objects_a_window=2,
+            still_share=1.0,
+            ema_decay=0.7,
+            learning_rate=1e-3,
+        )
+        outcome = fine_tune(options, Lessons((movie,)), tmp_path)
+        sample = Sample(objects=4, followed=0, starts=0)
+        before = measure(load_model(), [movie], Runtime.auto("cpu"), sample)
+        after = measure(outcome.model, [movie], Runtime.auto("cpu"), sample)
+        assert after.one_click > before.one_click + 0.03
+
+
+class TestGoingOn:
+    def test_a_resumed_run_equals_an_uninterrupted_one(self, whole_run, tmp_path):
+        first = FineTuning(OPTIONS, lessons(), tmp_path)
+        first.watch = lambda told: told.step == 1
+        stopped = first.train()
+        assert not stopped.is_complete
+        assert stopped.standing.step == 1
+        second = FineTuning(OPTIONS, lessons(), tmp_path)
+        second.resume()
+        assert second.train().standing.step == 2
+        expected = weights(whole_run.learner.average)
+        for name, value in weights(second.learner.average).items():
+            assert torch.equal(value, expected[name]), name
+
+    def test_a_finished_run_goes_on_when_it_gets_more_time(self, whole_run):
+        options = replace(OPTIONS, steps=3)
+        run = FineTuning(options, lessons(), whole_run.folder)
+        run.resume()
+        assert run.train().standing.step == 3
+
+    @pytest.mark.parametrize(
+        ("options", "data", "message"),
+        [
+            (
+                replace(OPTIONS, learning_rate=1e-3),
+                {},
+                r"learning_rate was 0\.0003 and is 0\.001",
+            ),
+            (replace(OPTIONS, ema_decay=0.5, seed=4), {}, r"ema_decay was .*seed was 0 and is 4"),
+            (OPTIONS, {"annotated": frozenset({0, 1})}, r"the data had .*disks .*the data have"),
+        ],
+    )
+    def test_another_configuration_is_refused(self, whole_run, options, data, message):
+        before = (whole_run.folder / CHECKPOINT).read_bytes()
+        run = FineTuning(options, lessons(**data), whole_run.folder)
+        with pytest.raises(ValueError, match=message):
+            run.resume()
+        assert (whole_run.folder / CHECKPOINT).read_bytes() == before
+
+    def test_no_checkpoint_and_a_damaged_one(self, whole_run, tmp_path):
+        run = FineTuning(OPTIONS, lessons(), tmp_path)
+        with pytest.raises(FileNotFoundError, match="start without resuming"):
+            run.resume()
+        content = (whole_run.folder / CHECKPOINT).read_bytes()
+        (tmp_path / CHECKPOINT).write_bytes(content[: len(content) // 2])
+        with pytest.raises(ValueError, match="is damaged"):
+            run.resume()
+
+    def test_a_disk_that_fills_keeps_the_last_good_checkpoint(self, whole_run, tmp_path):
+        run = FineTuning(OPTIONS, lessons(), tmp_path)
+        run.watch = lambda told: told.step == 1
+        run.train()
+        good = (tmp_path / CHECKPOINT).read_bytes()
+        again = FineTuning(OPTIONS, lessons(), tmp_path)
+        again.resume()
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        # A file that may not grow beyond this is what a full disk looks like to a program.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(good) // 3, limits[1]))
+        try:
+            with pytest.raises(OSError, match=r"no space to write .*checkpoint\.pt"):
+                again.train()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert (tmp_path / CHECKPOINT).read_bytes() == good
+        assert {p.name for p in tmp_path.iterdir()} <= {CHECKPOINT, "steps.csv"}
+        last = FineTuning(OPTIONS, lessons(), tmp_path)
+        last.resume()
+        assert last.standing.step == 1
+
+    def test_a_disk_that_fills_on_the_way_does_not_end_the_run(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("napari_sam2.training.finetune._CHECKPOINT_SECONDS", 0.0)
+        notes: list[str] = []
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+        def watch(told: Progress) -> None:
+            notes.append(told.note)
+            if told.note:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+        run = FineTuning(OPTIONS, lessons(), tmp_path, watch)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+        try:
+            assert run.train().standing.step == 2
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert any("not saved: " in note for note in notes)
+        assert run.has_checkpoint
+
+    def test_a_folder_without_room_is_refused(self, tmp_path, monkeypatch):
+        usage = type("Usage", (), {"free": 1000})
+        monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+        with pytest.raises(OSError, match="make room"):
+            FineTuning(OPTIONS, lessons(), tmp_path)
+
+
+class TestSmallData:
+    def test_a_single_object_on_a_single_frame(self, tmp_path):
+        movie = disks(frames=1, objects=1)
+        outcome = fine_tune(OPTIONS, Lessons((movie,)), tmp_path)
+        assert outcome.standing.step == 2
+        assert changed(weights(load_model()), weights(outcome.model))
+
+    def test_nothing_to_learn_from(self, tmp_path):
+        empty = LabelledMovie("empty", np.zeros((2, 40, 40)), np.zeros((2, 40, 40), np.uint16))
+        with pytest.raises(ValueError, match="hold no object"):
+            FineTuning(OPTIONS, Lessons((empty,)), tmp_path)
+        speck = np.zeros((1, 40, 40), np.uint16)
+        speck[0, 5, 5] = 1
+        movie = LabelledMovie("speck", np.random.default_rng(0).random((1, 40, 40)), speck)
+        with pytest.raises(ValueError, match="no object that is large enough"):
+            FineTuning(OPTIONS, Lessons((movie,)), tmp_path)
+
+
+class TestValidation:
+    def test_the_best_network_is_kept_and_stale_runs_end(self, tmp_path, monkeypatch):
+        scores = iter([0.5, 0.7, 0.6, 0.6, 0.6, 0.6])
+
+        def scored(*_: object) -> Figures:
+            value = next(scores)
+            return Figures(value, value, value, value)
+
+        monkeypatch.setattr("napari_sam2.training.finetune.measure", scored)
+        told: list[Progress] = []
+        options = replace(OPTIONS, steps=10, validations=10, patience=2)
+        run = FineTuning(options, Lessons((disks(),), (disks(),)), tmp_path, told.append)
+        outcome = run.train()
+        assert outcome.standing.step == 3
+        assert outcome.standing.best.one_click == 0.7
+        figures = [t.figures.one_click for t in told if t.figures is not None]
+        assert figures == [0.5, 0.7, 0.6, 0.6]
+        assert changed(weights(outcome.model), weights(run.learner.average))
+
+    def test_a_run_that_gains_nothing_gives_its_start_back(self, tmp_path, monkeypatch):
+        figures = Figures(0.9, 0.9, 0.9, 0.9)
+        monkeypatch.setattr("napari_sam2.training.finetune.measure", lambda *_: figures)
+        outcome = fine_tune(OPTIONS, Lessons((disks(),), (disks(),)), tmp_path)
+        assert not changed(weights(outcome.model), weights(load_model()))
+
+    def test_what_is_measured(self):
+        figures = measure(load_model(), [disks()], Runtime.auto("cpu"), Sample(4, 2, 1, 3))
+        assert figures.one_click > 0.6
+        assert figures.three_clicks >= figures.one_click - 0.05
+        assert figures.tracking > 0.6
+        still = measure(load_model(), [disks(frames=1)], Runtime.auto("cpu"), Sample(1, 2, 1, 3))
+        assert set(still.describe()) == {"one click", "three clicks"}
+
+
+class TestResult:
+    def test_it_is_listed_and_loads_by_name(self, models, tmp_path):
+        options = replace(OPTIONS, name="my-disks", steps=1)
+        refuse_taken("my-disks", overwrite=False)
+        outcome = fine_tune(options, lessons(), tmp_path / "run")
+        report = Report(Figures(0.5, 0.6, 0.7, float("nan")), Figures(0.6, 0.7, 0.8, float("nan")))
+        path = publish(options, lessons(), outcome, report)
+        assert "my-disks" in available_models()
+        loaded = load_model("my-disks")
+        assert not changed(weights(outcome.model), weights(loaded))
+        assert loaded.config.follows_by_default
+        text = path.with_suffix(".md").read_text()
+        assert "| one click | 0.500 | 0.600 |" in text
+        assert "disks" in text
+        assert "Fine-tuned from `bundled`" in text
+        with pytest.raises(FileExistsError, match="my-disks"):
+            refuse_taken("my-disks", overwrite=False)
+        # It can be the start of another one.
+        again = fine_tune(replace(options, start="my-disks"), lessons(), tmp_path / "again")
+        assert again.standing.step == 1
+
+    @pytest.mark.parametrize("name", ["bundled", "sam2.1-tiny", "a/b", "", ".hidden"])
+    def test_names_that_cannot_be(self, name):
+        with pytest.raises(ValueError, match=r"name of a published|no name for a network"):
+            replace(OPTIONS, name=name)
+
+
+def test_windows_are_enlarged_for_networks_that_see_more():
+    batch = SparseClips([disks()]).batch(np.random.default_rng(0), 1, 2, 2)
+    images, masks = fit_to(batch, 512)
+    assert images.shape == (1, 2, 3, 512, 512)
+    assert masks.shape == (1, 2, 2, 512, 512)
+    covered = float(batch.masks.float().mean())
+    assert float(masks.float().mean()) == pytest.approx(covered, rel=0.05)
+    assert fit_to(batch, 256)[0] is batch.images
