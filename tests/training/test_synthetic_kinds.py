@@ -20,6 +20,7 @@ from napari_sam2.training.synthetic.phase import Ring, phase_image, phase_scene
 from napari_sam2.training.synthetic.rods import Dye, draw_rods, rods_scene
 from napari_sam2.training.synthetic.scene import Scene
 from napari_sam2.training.synthetic.stacks import neurites_scene, organelles_scene
+from napari_sam2.training.synthetic.staging import show_enough
 from napari_sam2.training.synthetic.yeast import Budding, YeastField
 
 SceneFunction = Callable[[np.random.Generator, int, tuple[int, int]], Scene]
@@ -161,6 +162,15 @@ def test_phase_scenes_have_halos_around_cells() -> None:
             brighter.append(scene.signal[0][near].mean() > np.median(scene.signal[0][away]))
     assert len(brighter) >= 6
     assert np.mean(brighter) > 0.7
+
+
+def test_cells_that_would_not_be_seen_are_made_to_stand_out_and_others_left_alone() -> None:
+    labels = np.zeros((2, 64, 64), np.uint16)
+    labels[:, 20:40, 20:40] = 1
+    faint = np.where(labels > 0, np.float32(0.49), np.float32(0.5))
+    shown = show_enough(faint, labels, 0.05)
+    assert 0.04 < shown[0, 0, 0] - shown[0, 30, 30] < 0.07
+    assert show_enough(shown, labels, 0.01) is shown
 
 
 # ----------------------------------------------------------------- interference contrast

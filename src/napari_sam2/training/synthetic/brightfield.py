@@ -25,6 +25,7 @@ from napari_sam2.training.synthetic.staging import (
     eventful,
     live,
     log_uniform,
+    show_enough,
     sometimes,
 )
 from napari_sam2.training.synthetic.stained import stained_scene
@@ -36,6 +37,9 @@ from napari_sam2.training.synthetic.thickness import (
     scatter_specks,
 )
 from napari_sam2.training.synthetic.yeast import Budding, YeastField
+
+#: Cells stand out from the background by so much at least.
+_LEAST_CONTRAST = 0.05
 
 Style = Literal["suspension", "crawling", "yeast", "eggs", "stained"]
 STYLES: tuple[Style, ...] = ("suspension", "crawling", "yeast", "eggs", "stained")
@@ -130,6 +134,7 @@ def _photograph(
         add_specks(phase, specks, index)
         seen = propagate(phase, absorption, focus.defocus + float(sway[index]), focus)
         signal[index] = 0.55 + 0.45 * np.tanh(np.float32(focus.contrast) * (seen - 1))
+    signal = show_enough(signal, labels, _LEAST_CONTRAST)
     labels, lineage = number_from_one(labels, lives.lineage)
     return Scene(signal, labels, lineage)
 

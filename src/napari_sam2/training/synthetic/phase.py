@@ -21,6 +21,7 @@ from napari_sam2.training.synthetic.staging import (
     eventful,
     live,
     log_uniform,
+    show_enough,
     sometimes,
     wide_blur,
 )
@@ -31,6 +32,9 @@ from napari_sam2.training.synthetic.thickness import (
     add_specks,
     scatter_specks,
 )
+
+#: Cells stand out from the background by so much at least.
+_LEAST_CONTRAST = 0.045
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ def phase_scene(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -
         drop_hidden(labels[index], areas)
         add_specks(thickness, specks, index)
         signal[index] = phase_image(thickness, ring)
+    signal = show_enough(signal, labels, _LEAST_CONTRAST)
     labels, lineage = number_from_one(labels, lives.lineage)
     return Scene(signal, labels, lineage)
 
