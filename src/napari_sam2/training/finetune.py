@@ -47,6 +47,7 @@ _LENGTHS, _SHARES = (2, 4, 8), (0.25, 0.45, 0.3)
 _WARMUP, _FINAL_RATE = 0.04, 0.05
 _CHECKPOINT_SECONDS = 120.0
 _LOG_STEPS = 10
+_SMALL_INPUT = 512
 #: What is asked while training goes on; a report may ask more.
 _ON_THE_WAY = Sample(objects=16, followed=8, starts=1, frames=8)
 
@@ -278,7 +279,9 @@ class FineTuning:
         losses = []
         # The lesson makes its tensors on the default device.
         place = nullcontext() if device.type == "cpu" else device
-        with place, fast_attention():
+        is_small = self.learner.model.config.input_size <= _SMALL_INPUT
+        # Quick where all pairs of tokens fit into memory at once.
+        with place, fast_attention() if is_small else nullcontext():
             unroller = Unroller(self.learner.model, _generator(rng, device))
             with self.runtime.autocast():
                 answers = unroller.run(images, masks, batch.annotated.to(device), plan)
