@@ -20,7 +20,7 @@ PICTURE = Path(__file__).resolve().parents[1] / "images" / "synthetic-kinds.png"
 SIDE, COLUMNS, FRAME = 192, 4, 1
 #: Seeds whose movies show what is typical of a kind.
 SEEDS = {
-    "nuclei": 501, "embryo": 504, "whole": 504, "sheet": 506, "membranes": 505, "phase": 502,
+    "nuclei": 501, "embryo": 504, "whole": 504, "sheet": 506, "membranes": 505, "phase": 505,
     "dic": 505, "brightfield": 501, "rods": 501, "neurites": 502, "organelles": 501,
 }  # fmt: skip
 
