@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Figures by set of data and measure.
 Figures = dict[str, dict[str, float]]
 
-_SUMMARY = ("click", "3clicks", "box", "best", "ranking", "track", "track_last")
+_SUMMARY = ("click", "3clicks", "box", "best", "ranking", "track", "track_shape", "track_last")
 _PRESENCE = "presence"
 
 
@@ -47,10 +47,11 @@ def validate(model: SAM2, batches: ValidationSet, *, bf16: bool = True) -> Figur
         By set of stills, IoU at input size: "click" and "box" of the answer to a first prompt,
         "3clicks" after two corrections, "best" of the three candidates for a click, and
         "ranking", the correlation of predicted and actual IoU over all candidates.
-        By set of clips: "track", mean IoU of all frames on which the object is, and "track_last"
-        of the last ones. Under "presence", over all clips: "seen" and "gone", the shares of right
-        verdicts where the object is there and where it is not, "balanced", their mean, and "auc",
-        the chance that a frame with the object has a higher score than one without.
+        By set of clips: "track", mean IoU of all frames on which the object is, "track_last" of
+        the last ones, and "track_shape", that of all whatever the verdict on presence. Under
+        "presence", over all clips: "seen" and "gone", the shares of right verdicts where the
+        object is there and where it is not, "balanced", their mean, and "auc", the chance that a
+        frame with the object has a higher score than one without.
     """
     result: Figures = {}
     later: list[Step] = []
@@ -62,6 +63,7 @@ def validate(model: SAM2, batches: ValidationSet, *, bf16: bool = True) -> Figur
             steps = [step for steps in tracked for step in steps]
             result.setdefault(name, {})["track"] = _mean_iou(steps)
             result[name]["track_last"] = _mean_iou([steps[-1] for steps in tracked])
+            result[name]["track_shape"] = _shape_iou(steps)
             later += steps
     if later:
         result[_PRESENCE] = _presence(later)
@@ -109,6 +111,15 @@ def _mean_iou(steps: Sequence[Step]) -> float:
     for step in steps:
         logits = to_input_size(step.logits, step.truth)[:, 0]
         values.append(mask_iou(logits > 0, step.truth)[_rows(step)])
+    return float(torch.cat(values).mean())
+
+
+def _shape_iou(steps: Sequence[Step]) -> float:
+    """Return the mean IoU of the masks that would be chosen were all objects taken as there."""
+    values = []
+    for step in steps:
+        best = step.answer.ious[:, 1:].argmax(1)
+        values.append(_candidate_ious(step).gather(1, best[:, None])[:, 0][_rows(step)])
     return float(torch.cat(values).mean())
 
 
