@@ -73,6 +73,21 @@ def test_a_finished_set_is_not_measured_again(measured):
     assert (out / "sets" / "disks.json").read_bytes() == before
 
 
+def test_processes_beside_one_another_measure_the_same(measured, tmp_path):
+    data, out, _, _ = measured
+    words = ["--data", data, "--sets", "disks", "--device", "cpu", "--quick", "--limit", 2]
+    result = run(*words, "--protocols", "prompts", "--jobs", 2, "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    (alone,), (beside,) = (
+        read_results(folder / "evaluation.json")[1] for folder in (out, tmp_path)
+    )
+    ious = {(s.method, s.protocol, s.object_id, s.frame): s.iou for s in alone.scores}
+    assert beside.scores
+    for score in beside.scores:
+        key = (score.method, score.protocol, score.object_id, score.frame)
+        assert score.iou == pytest.approx(ious[key])
+
+
 def test_tables_are_written_between_the_markers_of_a_page(measured, tmp_path):
     _, out, _, _ = measured
     page = tmp_path / "evaluation.md"

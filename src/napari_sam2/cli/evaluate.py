@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +17,7 @@ from napari_sam2.cli.options import Device, Model, Precision
 
 if TYPE_CHECKING:
     from napari_sam2.evaluation.contest import SetResult
+    from napari_sam2.evaluation.run import Evaluation, Open
     from napari_sam2.evaluation.sampling import Protocols, Sampling
 
 __all__ = ["evaluate"]
@@ -49,6 +52,9 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="Most objects of a protocol.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Which objects are picked.")] = 0,
     truth: Annotated[str, typer.Option(help="labels, or gold: drawn by people.")] = "labels",
+    jobs: Annotated[
+        int, typer.Option(help="Sets that are measured at once, each on one thread.", min=1)
+    ] = 1,
     results: Annotated[
         Path | None, typer.Option(help="Measure nothing: take these results, evaluation.json.")
     ] = None,
@@ -70,35 +76,90 @@ def evaluate(
         write_results(out, facts, found)
         write_plots(out / "plots", found)
     else:
-        chosen, asked = _sampling(seed, quick=quick, limit=limit), _protocols(protocols)
-        facts, found = _measure(out, (data, sets, truth), (chosen, asked), (model, device, dtype))
+        order = _Order(
+            out=out,
+            where=(data, sets, truth),
+            sampling=_sampling(seed, quick=quick, limit=limit),
+            protocols=_protocols(protocols),
+            network=(model, device, dtype),
+            movies=1 if quick else 2,
+        )
+        facts, found = _measure(order, jobs)
     say((out / "report.md").read_text())
     if write_docs is not None:
         _write_docs(write_docs, out, facts, found)
     say(f"results: {out / 'evaluation.json'}; tables: {out / 'report.md'}; {out / 'plots'}")
 
 
-def _measure(
-    out: Path,
-    where: tuple[Path, str | None, str],
-    asked: tuple[Sampling, tuple[Protocols, ...]],
-    network: tuple[str, str | None, str | None],
-) -> tuple[dict[str, Any], list[SetResult]]:
+@dataclass(frozen=True)
+class _Order:
+    """All that was asked for, in a form that another process can be told."""
+
+    out: Path
+    where: tuple[Path, str | None, str]
+    sampling: Sampling
+    protocols: tuple[Protocols, ...]
+    network: tuple[str, str | None, str | None]
+    movies: int
+
+    def sets(self) -> dict[str, Open]:
+        """Find all sets; nothing is read yet."""
+        from napari_sam2.cli.evaluation_sets import find_sets
+
+        return find_sets(*self.where, self.movies)
+
+    def prepare(self) -> Evaluation:
+        """Load the network."""
+        name, device, dtype = self.network
+        predictor, _ = load_predictor(name, device, dtype)
+        from napari_sam2.evaluation.contest import Contest
+        from napari_sam2.evaluation.report import circumstances
+        from napari_sam2.evaluation.run import Evaluation
+
+        contest = Contest.of(predictor.model, predictor.runtime, predictor.options)
+        facts = circumstances(predictor.model, name, predictor.runtime)
+        facts["truth"] = self.where[2]
+        return Evaluation(contest, self.sampling, self.protocols, facts, self.out)
+
+
+def _measure(order: _Order, jobs: int) -> tuple[dict[str, Any], list[SetResult]]:
     """Find all sets and the network before anything is measured; then measure."""
-    from napari_sam2.cli.evaluation_sets import find_sets
-
-    movies = find_sets(*where)
-    name, device, dtype = network
-    predictor, _ = load_predictor(name, device, dtype)
-    from napari_sam2.evaluation.contest import Contest
-    from napari_sam2.evaluation.report import circumstances
-    from napari_sam2.evaluation.run import Evaluation
-
-    contest = Contest.of(predictor.model, predictor.runtime, predictor.options)
-    facts = circumstances(predictor.model, name, predictor.runtime) | {"truth": where[2]}
-    run = Evaluation(contest, *asked, facts, out)
-    found = run.run(movies, say)
+    sets = order.sets()
+    if jobs > 1:
+        _use_one_thread()
+    run = order.prepare()
+    if jobs > 1:
+        _measure_beside_one_another(order, list(sets), jobs)
+    found = run.run(sets, say)
     return run.all_facts(), found
+
+
+def _use_one_thread() -> None:
+    """Compute on one thread, here and in the processes to come: two sets make use of two cores."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _measure_beside_one_another(order: _Order, names: list[str], jobs: int) -> None:
+    """Let processes of one thread each measure sets; they leave a file for each."""
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        pending = [pool.submit(_measure_one, order, name) for name in names]
+        try:
+            for done in as_completed(pending):
+                done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _measure_one(order: _Order, name: str) -> None:
+    """Measure one set in a process of its own."""
+    order.prepare().finish(name, order.sets()[name], say)
 
 
 def _sampling(seed: int, *, quick: bool, limit: int | None) -> Sampling:

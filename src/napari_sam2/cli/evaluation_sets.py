@@ -16,12 +16,13 @@ __all__ = ["find_sets"]
 
 SYNTHETIC_SEED = 20_000_000
 """Training draws seeds from 0 on, and chooses among its networks by seeds from 10 million on."""
-SYNTHETIC_MOVIES = 2
 SYNTHETIC_FRAMES = 20
 _PREFIX = "synthetic-"
 
 
-def find_sets(data: Path, names: str | None, truth: str) -> dict[str, Open]:
+def find_sets(
+    data: Path, names: str | None, truth: str, synthetic_movies: int = 2
+) -> dict[str, Open]:
     """Return what opens each set, by name, in order.
 
     Parameters
@@ -32,6 +33,8 @@ def find_sets(data: Path, names: str | None, truth: str) -> dict[str, Open]:
         With commas; all known sets that are there, and every synthetic kind, if None.
     truth : str
         "labels" or "gold".
+    synthetic_movies : int
+        Movies of each synthetic kind.
 
     Raises
     ------
@@ -50,22 +53,28 @@ def find_sets(data: Path, names: str | None, truth: str) -> dict[str, Open]:
         chosen = [name.strip() for name in names.split(",") if name.strip()]
     found: dict[str, Open] = {}
     for name in chosen:
-        found |= _find(data, name, kind)
+        found |= _synthetic_sets(name, synthetic_movies) or _find(data, name, kind)
     return found
 
 
-def _find(data: Path, name: str, truth: Literal["labels", "gold"]) -> dict[str, Open]:
-    """Return what one name stands for."""
-    from napari_sam2.evaluation.sets import open_set
+def _synthetic_sets(name: str, count: int) -> dict[str, Open]:
+    """Return the synthetic sets that a name stands for; none if it means something else."""
     from napari_sam2.training.synthetic.movie import KINDS
 
     if name == "synthetic":
-        return {f"{_PREFIX}{kind}": partial(_synthetic, kind) for kind in KINDS}
-    if name.startswith(_PREFIX):
-        kind = name.removeprefix(_PREFIX)
-        if kind not in KINDS:
-            raise ValueError(f"--sets {name}: kinds are {', '.join(KINDS)}")
-        return {name: partial(_synthetic, kind)}
+        return {f"{_PREFIX}{kind}": partial(_synthetic, kind, count) for kind in KINDS}
+    if not name.startswith(_PREFIX):
+        return {}
+    kind = name.removeprefix(_PREFIX)
+    if kind not in KINDS:
+        raise ValueError(f"--sets {name}: kinds are {', '.join(KINDS)}")
+    return {name: partial(_synthetic, kind, count)}
+
+
+def _find(data: Path, name: str, truth: Literal["labels", "gold"]) -> dict[str, Open]:
+    """Return what the name of a folder, or a path, stands for."""
+    from napari_sam2.evaluation.sets import open_set
+
     if (data / name).is_dir() and not Path(name).is_absolute():
         return {name: partial(open_set, data / name, truth)}
     path = Path(name).expanduser()
@@ -77,14 +86,14 @@ def _find(data: Path, name: str, truth: Literal["labels", "gold"]) -> dict[str, 
     return {path.name: partial(_from_path, path)}
 
 
-def _synthetic(kind: str) -> EvaluationSet:
+def _synthetic(kind: str, count: int) -> EvaluationSet:
     """Make the movies of one kind whose seeds were kept back."""
     from napari_sam2.evaluation.ground_truth import AnnotatedMovie
     from napari_sam2.evaluation.sets import EvaluationSet
     from napari_sam2.training.synthetic import random_movie
 
     movies = []
-    for seed in range(SYNTHETIC_SEED, SYNTHETIC_SEED + SYNTHETIC_MOVIES):
+    for seed in range(SYNTHETIC_SEED, SYNTHETIC_SEED + count):
         made = random_movie(seed, SYNTHETIC_FRAMES, kind=kind)
         name = f"synthetic {kind} {seed}"
         movies.append(AnnotatedMovie.of_stack(name, made.images, made.labels, made.lineage))

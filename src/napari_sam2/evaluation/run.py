@@ -56,15 +56,19 @@ class Evaluation:
         facts = self.all_facts()
         results: list[SetResult] = []
         for name, open_it in sets.items():
-            result = self._finished(name, facts)
-            if result is None:
-                result = self._measure(name, open_it, facts, say)
-            else:
-                say(f"{name}: measured before")
-            results.append(result)
+            results.append(self.finish(name, open_it, say))
             write_results(self.folder, facts, results)
         write_plots(self.folder / "plots", results)
         return results
+
+    def finish(self, name: str, open_it: Open, say: Say) -> SetResult:
+        """Measure one set and write its file, or read what was measured before."""
+        facts = self.all_facts()
+        result = self._finished(name, facts)
+        if result is None:
+            return self._measure(name, open_it, facts, say)
+        say(f"{name}: measured before")
+        return result
 
     def all_facts(self) -> dict[str, Any]:
         """Return the circumstances with what was asked."""

@@ -87,13 +87,13 @@ class Sampling:
         """Return what is asked of a kind of set: short or small ones are asked for less."""
         if kind == "stack":
             return replace(
-                self, stills=self.stills // 2, masklets=self.masklets // 2, prompts=("1 click",),
-                prompted=self.prompted // 2, frames=10, long_frames=0, interactive=0,
-                movie_frames=0,
+                self, stills=-(-self.stills // 2), masklets=-(-self.masklets // 2),
+                prompts=("1 click",), prompted=-(-self.prompted // 2), frames=10, long_frames=0,
+                interactive=0, movie_frames=0,
             )  # fmt: skip
         if kind == "synthetic":
             return replace(
-                self, stills=self.stills // 4, masklets=-(-self.masklets // 6),
+                self, stills=-(-self.stills // 5), masklets=-(-self.masklets // 6),
                 prompts=("1 click",), prompted=-(-self.prompted // 3), frames=15, long_frames=0,
                 interactive=0, departures=-(-self.departures // 6), movie_frames=0,
             )  # fmt: skip
