@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from napari_sam2.training.synthetic.birth import Habit, Nursery
 from napari_sam2.training.synthetic.life import (
     Cell,
-    Mitosis,
     enter_focus,
     fragments,
     leave_focus,
@@ -17,52 +15,7 @@ from napari_sam2.training.synthetic.life import (
 )
 from napari_sam2.training.synthetic.shapes import Body
 
-
-@dataclass(frozen=True, slots=True)
-class Habit:
-    """How the cells of one movie look and behave.
-
-    Lengths are pixels; rates are probabilities per cell and frame; ``speed`` and ``flow`` are
-    shares of the diameter per frame; ``overlap`` is the share of the touching distance that cells
-    may intrude; ``roughness`` the amplitude of the outline's waves; ``wobble`` how fast it changes;
-    ``lobed`` is the share of cells of irregular outline; ``bursts`` the rate of sudden jumps;
-    ``refill`` lets others enter for those that leave; ``arrivals`` is the rate of new cells in the
-    focal plane; ``fading`` the change of brightness per frame; ``holes`` the mean number of
-    nucleoli and ``hole_depth`` their contrast; ``satellites`` the share of cells with micronuclei,
-    ``fragments`` of the dying ones that leave pieces (either are bodies without a label);
-    ``stage_frames`` the duration of mitosis.
-    """
-
-    diameter: float = 40.0
-    size_spread: float = 0.15
-    elongation: tuple[float, float] = (1.0, 1.6)
-    roughness: float = 0.06
-    wobble: float = 0.15
-    lobed: float = 0.0
-    spikes: int = 0
-    bend: float = 0.0
-    speed: float = 0.06
-    flow: tuple[float, float] = (0.0, 0.0)
-    persistence: float = 0.7
-    turning: float = 0.05
-    bursts: float = 0.0
-    fill: float = 0.3
-    refill: bool = True
-    clustering: float = 0.3
-    overlap: float = 0.1
-    mitosis: Mitosis = "round"
-    stage_frames: int = 3
-    gain: float = 0.6
-    division_rate: float = 0.01
-    death_rate: float = 0.004
-    defocus_rate: float = 0.005
-    arrivals: float = 0.0
-    brightness_spread: float = 0.3
-    fading: float = 0.0
-    holes: float = 0.0
-    hole_depth: float = 0.6
-    satellites: float = 0.0
-    fragments: float = 0.0
+__all__ = ["Habit", "Population"]
 
 
 class Population:
@@ -86,12 +39,12 @@ class Population:
         self._rng = rng
         self._shape = np.asarray(shape, float)
         self._habit = habit
-        self._next_label = 1
+        self._nursery = Nursery(rng, habit)
         longest = np.sqrt(habit.elongation[1]) * (1.6 if habit.spikes else 1.0)
         self._margin = 0.75 * habit.diameter * float(longest)
         self.lineage: dict[int, int] = {}
         self._debris: list[tuple[Body, int]] = []
-        self._cells = [self._newborn(yx) for yx in self._places(max_cells)]
+        self._cells = [self._nursery.newborn(yx) for yx in self._places(max_cells)]
         for cell in self._cells:
             if rng.random() < 2 * habit.defocus_rate:
                 enter_focus(cell, rng)
@@ -114,7 +67,7 @@ class Population:
         self._debris = [(piece, left - 1) for piece, left in self._debris if left > 1]
         self._replace_leavers()
         if self._rng.random() < self._habit.arrivals * max(len(self._cells), 4):
-            cell = self._newborn(self._rng.uniform(0, 1, 2) * self._shape)
+            cell = self._nursery.newborn(self._rng.uniform(0, 1, 2) * self._shape)
             enter_focus(cell, self._rng)
             self._cells.append(cell)
         self._push_apart()
@@ -145,56 +98,6 @@ class Population:
         # At least one cell is seen on the first frame.
         places[0] = rng.uniform(0.2, 0.8, 2) * self._shape
         return np.asarray(places)
-
-    def _newborn(self, yx: np.ndarray) -> Cell:
-        habit, rng = self._habit, self._rng
-        radius = habit.diameter / 2 * float(np.exp(rng.normal(0, habit.size_spread)))
-        elongation = float(rng.uniform(*habit.elongation))
-        rough = habit.roughness * (float(rng.uniform(1.5, 3)) if rng.random() < habit.lobed else 1)
-        waves = np.clip(rng.normal(0, rough, 5), -0.3, 0.3) / np.arange(1, 6)
-        brightness = float(np.clip(np.exp(rng.normal(0, habit.brightness_spread)), 0.15, 4))
-        body = Body(
-            label=self._label(),
-            y=float(yx[0]),
-            x=float(yx[1]),
-            radius=radius,
-            elongation=elongation,
-            angle=float(rng.uniform(0, np.pi)),
-            bend=float(rng.normal(0, habit.bend)),
-            modes=np.stack([waves, rng.uniform(0, 2 * np.pi, 5)], 1),
-            spikes=self._spikes(),
-            brightness=brightness,
-            contrast=float(np.exp(rng.normal(0, 0.25))),
-            holes=self._holes(),
-            depth=float(rng.random()),
-            texture=(int(rng.integers(256)), int(rng.integers(256))),
-        )
-        velocity = rng.normal(0, habit.speed * habit.diameter, 2)
-        cell = Cell(body, velocity, radius, elongation, brightness)
-        if rng.random() < habit.satellites:
-            turn = rng.uniform(0, 2 * np.pi, int(rng.integers(1, 3)))
-            away = rng.uniform(1.05, 1.5, len(turn))
-            size = rng.uniform(0.12, 0.3, len(turn))
-            cell.satellites = np.stack([away * np.cos(turn), away * np.sin(turn), size], 1)
-        return cell
-
-    def _spikes(self) -> np.ndarray:
-        rng = self._rng
-        count = int(rng.integers(0, self._habit.spikes + 1)) if self._habit.spikes else 0
-        angle, width = rng.uniform(-np.pi, np.pi, count), rng.uniform(0.12, 0.35, count)
-        return np.stack([angle, width, rng.uniform(0.25, 1.1, count)], 1)
-
-    def _holes(self) -> np.ndarray:
-        rng, habit = self._rng, self._habit
-        count = min(int(rng.poisson(habit.holes)), 6) if habit.holes else 0
-        turn, away = rng.uniform(0, 2 * np.pi, count), 0.55 * np.sqrt(rng.uniform(0, 1, count))
-        depth = habit.hole_depth * rng.uniform(0.6, 1.2, count)
-        size = rng.uniform(0.1, 0.23, count)
-        return np.stack([away * np.cos(turn), away * np.sin(turn), size, depth], 1)
-
-    def _label(self) -> int:
-        self._next_label += 1
-        return self._next_label - 1
 
     # ------------------------------------------------------------------- life
 
@@ -266,7 +169,9 @@ class Population:
         away = np.array([np.sin(axis), np.cos(axis)])
         apart = 0.55 if habit.mitosis == "plate" else 0.6
         for side in (-1.0, 1.0):
-            daughter = self._newborn(np.array([body.y, body.x]) + side * away * body.radius * apart)
+            daughter = self._nursery.newborn(
+                np.array([body.y, body.x]) + side * away * body.radius * apart
+            )
             daughter.rest_radius = mother.rest_radius * 0.78
             daughter.rest_brightness = mother.rest_brightness * float(np.exp(rng.normal(0, 0.1)))
             daughter.body.angle = axis - np.pi / 2
@@ -285,7 +190,7 @@ class Population:
             if np.all(place >= 0) and np.all(place <= field):
                 kept.append(cell)
             elif self._habit.refill:
-                kept.append(self._newborn(place % field - self._margin))
+                kept.append(self._nursery.newborn(place % field - self._margin))
         self._cells = kept
 
     # --------------------------------------------------------------- crowding
