@@ -135,3 +135,35 @@ def test_an_absent_object_teaches_presence_alone() -> None:
     assert (score.grad > 0).all()
     assert logits.grad is None
     assert terms.parts["presence"] == pytest.approx(0.6931, abs=1e-3)
+
+
+def test_contour_and_surroundings_and_the_rest_have_a_third_each() -> None:
+    target = square(128, 40, 80).float()
+    weights = near_weights(target)[0]
+    band = torch.zeros(128, 128, dtype=torch.bool)
+    band[38:82, 38:82] = True
+    band[42:78, 42:78] = False
+    assert weights[band].sum().item() == pytest.approx(1 / 3, abs=1e-4)
+    assert weights[band].min() > 2 * weights[~band].max()
+
+
+def test_an_absent_object_counts_by_its_weight_and_its_verdict_is_counted_apart() -> None:
+    truth = torch.cat([square(64, 16, 32), torch.zeros(1, 64, 64, dtype=torch.bool)])
+    good = answer(truth)
+    score = torch.zeros(2, 1, requires_grad=True)
+    weights = LossWeights(focal=0.0, balanced=1.0, others=0.0, iou=0.0, absent=3.0)
+    terms = answer_loss(Answer(good.logits, good.ious, score), truth, weights)
+    terms.total.backward()
+    assert score.grad is not None
+    assert score.grad[1, 0].item() == pytest.approx(-3 * score.grad[0, 0].item())
+    assert terms.parts["seen_right"] == 0.0
+    assert terms.parts["gone_right"] == 1.0
+
+
+def test_predicted_iou_is_taught_the_iou_of_the_enlarged_mask() -> None:
+    truth = square(256, 62, 128)  # half a cell of the decoder's masks above and left
+    good = answer(truth)
+    rough = answer_loss(good, truth, LossWeights(focal=0.0, balanced=1.0))
+    fine = answer_loss(good, truth, LossWeights(focal=0.0, balanced=1.0, upsample=4))
+    assert rough.parts["iou0"] == pytest.approx(1.0)
+    assert 0.95 < fine.parts["iou0"] < 1.0
