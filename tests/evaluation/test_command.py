@@ -173,6 +173,12 @@ def test_sequences_and_stacks_are_read_by_path(tmp_path, dividing_disk):
     (read,) = opened().movies
     assert read.complete
     assert len(read.annotated) == len(movie.images)
+    (opened,) = find_sets(tmp_path / "elsewhere", str(stack / "a_labels.tif"), "labels").values()
+    assert opened().movies[0].lifetimes == movie.lifetimes
+    tifffile.imwrite(stack / "b.tif", movie.images[0])
+    tifffile.imwrite(stack / "b_labels.tif", movie.labels[0])
+    (opened,) = find_sets(tmp_path / "elsewhere", str(stack / "b_labels.tif"), "labels").values()
+    assert opened().kind == "stills"
     (tmp_path / "empty").mkdir()
     (opened,) = find_sets(tmp_path / "elsewhere", str(tmp_path / "empty"), "labels").values()
     with pytest.raises(ValueError, match="no annotated set"):

@@ -38,8 +38,8 @@ def evaluate(
         str | None,
         typer.Option(
             help="Names with commas: folders in DATA, synthetic, synthetic-KIND, or paths of "
-            "Cell Tracking Challenge sequences, label stacks and stills. All that are known if "
-            "not given."
+            "Cell Tracking Challenge sequences, label stacks, stills, results of track. All that "
+            "are known if not given."
         ),
     ] = None,
     protocols: Annotated[

@@ -101,31 +101,46 @@ def _synthetic(kind: str, count: int) -> EvaluationSet:
 
 
 def _from_path(path: Path) -> EvaluationSet:
-    """Read a folder of the user's: a challenge sequence, a label stack, or stills with masks."""
+    """Read what a user has annotated; one frame is a still, more are a movie."""
     from napari_sam2.evaluation.sets import EvaluationSet
-    from napari_sam2.training.readers.challenge import (
-        is_challenge_folder,
-        is_flat_folder,
-        read_challenge_folder,
-        read_flat_folder,
-    )
-    from napari_sam2.training.readers.stills import find_pairs, read_stills
 
-    if path.is_dir() and is_challenge_folder(path):
+    found = _open_path(path)
+    if not found:
+        raise ValueError(
+            f"{path} is no annotated set: give a Cell Tracking Challenge sequence (t000.tif ... "
+            "beside its _GT or _ST folder), a folder with NAME_images.tif and NAME_labels.tif, "
+            "results of `napari-sam2 track`, stills with masks, or a file NAME_labels.tif beside "
+            "NAME_images.tif or NAME.tif"
+        )
+    movies = tuple(_movie(annotation, tracks) for annotation, tracks in found)
+    is_still = all(len(movie.images) == 1 for movie in movies)
+    name = path.name if len(movies) > 1 else movies[0].name
+    return EvaluationSet(name, "stills" if is_still else "movie", movies)
+
+
+def _open_path(path: Path) -> list[tuple[Annotation, Path | None]]:
+    """Open by what there is; each annotation with the table of its tracks."""
+    from napari_sam2.io.label_stack import read_labels
+    from napari_sam2.io.read import read_movie
+    from napari_sam2.training.readers import challenge, results, stills
+    from napari_sam2.training.readers.annotation import Annotation
+
+    if path.is_file():
+        names = (path.name.replace("_labels", "_images"), path.name.replace("_labels", ""))
+        for images in (path.with_name(name) for name in names if name != path.name):
+            if images.is_file():
+                return [(Annotation(images.stem, read_movie(images), read_labels(path)), None)]
+        return []
+    if challenge.is_challenge_folder(path):
         tracks = path.with_name(f"{path.name}_GT") / "TRA" / "man_track.txt"
-        movie = _movie(read_challenge_folder(path, None), tracks)
-        return EvaluationSet(movie.name, "movie", (movie,))
-    if path.is_dir() and is_flat_folder(path):
-        movie = _movie(read_flat_folder(path, None), path / "man_track.txt")
-        return EvaluationSet(movie.name, "movie", (movie,))
-    if path.is_dir() and find_pairs(path):
-        stills = tuple(_movie(each, None) for each in read_stills(path, None))
-        return EvaluationSet(path.name, "stills", stills)
-    raise ValueError(
-        f"{path} is no annotated set: give a Cell Tracking Challenge sequence (t000.tif ... beside "
-        "its _GT or _ST folder), a folder with NAME_images.tif and NAME_labels.tif, or stills "
-        "with masks"
-    )
+        return [(challenge.read_challenge_folder(path, None), tracks)]
+    if challenge.is_flat_folder(path):
+        return [(challenge.read_flat_folder(path, None), path / "man_track.txt")]
+    if results.is_result_folder(path):
+        return [(results.read_result_folder(path, None), None)]
+    if stills.find_pairs(path):
+        return [(annotation, None) for annotation in stills.read_stills(path, None)]
+    return []
 
 
 def _movie(annotation: Annotation, tracks: Path | None) -> AnnotatedMovie:

@@ -212,6 +212,8 @@ class Contest:
         """Follow every cell of a movie."""
         last = None if asked.movie_frames is None else asked.movie_frames
         task = whole_movie(movie, last)
+        if len(task.scored) < 2 or not task.starts:
+            return  # nothing is tracked on one frame
         for method in self.on_movies:
             followed = follow(method, task)
             result.challenge.append(score_challenge(followed))
