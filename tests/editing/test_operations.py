@@ -9,7 +9,7 @@ from napari_sam2.editing import operations
 from napari_sam2.editing.change import Change
 from napari_sam2.editing.document import Document
 from napari_sam2.editing.objects import ObjectInfo
-from napari_sam2.masklets import MaskRecord
+from napari_sam2.masklets import MaskletSet, MaskRecord
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 SHAPE = (10, 20, 30)
@@ -28,7 +28,7 @@ def state(document: Document) -> tuple:
 @pytest.fixture
 def document() -> Document:
     """Object 1 on all frames, 2 on frames 0 to 5, 3 a daughter of 2 from frame 6 on."""
-    document = Document(SHAPE)
+    document = Document(MaskletSet(SHAPE))
     for frame in range(10):
         document.masklets.write(1, frame, square(1, frame))
         document.masklets.write(2 if frame < 6 else 3, frame, square(10, frame))

@@ -33,6 +33,20 @@ def _safe_layer_removal(monkeypatch):
 
 
 @pytest.fixture
+def screenshot(pytestconfig):
+    """Return a function that keeps a picture of the window, for people to look at."""
+
+    def take(viewer, name: str) -> None:
+        folder = pytestconfig.rootpath / "out" / "screenshots"
+        folder.mkdir(parents=True, exist_ok=True)
+        QApplication.processEvents()
+        picture = viewer.screenshot(str(folder / f"{name}.png"), canvas_only=False, flash=False)
+        assert picture.std() > 1, "the picture is empty"
+
+    return take
+
+
+@pytest.fixture
 def open_dock(make_napari_viewer, monkeypatch, small_network, qtbot):
     """Return a function that opens the dock as a user does; gives viewer and widget."""
     docks = []
@@ -178,10 +192,33 @@ def test_keys_do_what_the_buttons_say(open_dock, synthetic, click, answer):
     press_key(viewer, Qt.Key.Key_Period)
     assert widget.controller.objects.current == 2
     shift = Qt.KeyboardModifier.ShiftModifier
-    assert answer(widget, lambda: press_key(viewer, Qt.Key.Key_X, shift)).endswith("cleared")
+    press_key(viewer, Qt.Key.Key_X, shift)
+    assert widget.status_label.text() == "Clear object 2, frame 0: done"
     assert widget.controller.objects.ids() == (1, 2)
     press_key(viewer, Qt.Key.Key_D, shift)
     assert widget.controller.objects.ids() == (1,)
+
+
+def test_control_z_takes_back_and_control_shift_z_does_again(
+    open_dock, synthetic, click, answer, screenshot
+):
+    viewer, widget = open_dock(synthetic.images)
+    panel, labels = widget.object_panel, widget.controller.layers.canvas.layer
+    assert not panel.undo_button.isEnabled()
+    answer(widget, lambda: click(viewer, (30, 30)))
+    assert "click on object 1, frame 0" in panel.undo_button.toolTip()
+    picture = np.array(labels.data)
+    control = Qt.KeyboardModifier.ControlModifier
+    press_key(viewer, Qt.Key.Key_Z, control)
+    assert not np.any(labels.data)
+    assert len(widget.controller.layers.points.data) == 0
+    assert not panel.undo_button.isEnabled()
+    widget.controller.use("paint")  # the Labels layer has keys of its own
+    press_key(viewer, Qt.Key.Key_Z, control | Qt.KeyboardModifier.ShiftModifier)
+    np.testing.assert_array_equal(labels.data, picture)
+    press_key(viewer, Qt.Key.Key_Z, control)
+    assert not np.any(labels.data)
+    screenshot(viewer, "undone")
 
 
 def test_the_window_stays_alive_during_a_run(open_dock, synthetic, qtbot):

@@ -90,6 +90,7 @@ def test_painting_is_told_apart_from_writing(canvas):
     changed = canvas.painted(0)
     assert sorted(changed) == [1, 3]
     assert changed[1].sum() == changed[3].sum() == 50
+    canvas.put(0, [(owner, MaskRecord.from_mask(mask)) for owner, mask in changed.items()])
     assert canvas.painted(0) == {}
 
 

@@ -13,8 +13,8 @@ class Document:
 
     Parameters
     ----------
-    shape : tuple of int
-        Frames, height and width of the movie, (T, H, W).
+    masklets : MaskletSet
+        The masks; others may show them, and only this changes them.
 
     Attributes
     ----------
@@ -24,9 +24,9 @@ class Document:
         Only objects of which more than masks and prompts is known; see :meth:`info`.
     """
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
+    def __init__(self, masklets: MaskletSet) -> None:
         self.prompts = PromptStore()
-        self.masklets = MaskletSet(shape)
+        self.masklets = masklets
         self.objects: dict[int, ObjectInfo] = {}
 
     @property

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from napari_sam2.editing.change import Change
 
 DEFAULT_DEPTH = 200
 """Steps that are kept: a change is the packed masks that it touched, some kilobytes as a rule."""
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """One entry of the history; grows while what it began is still arriving."""
+
+    change: Change
 
 
 class History:
@@ -19,46 +28,65 @@ class History:
 
     def __init__(self, depth: int = DEFAULT_DEPTH) -> None:
         self._depth = depth
-        self._done: list[Change] = []
-        self._undone: list[Change] = []
+        self._done: list[Step] = []
+        self._undone: list[Step] = []
 
     @property
     def undo_title(self) -> str | None:
         """What the next undo takes back, None if there is nothing."""
-        return self._done[-1].title if self._done else None
+        return self._done[-1].change.title if self._done else None
 
     @property
     def redo_title(self) -> str | None:
         """What the next redo does again, None if there is nothing."""
-        return self._undone[-1].title if self._undone else None
+        return self._undone[-1].change.title if self._undone else None
 
-    def push(self, change: Change) -> None:
+    def push(self, change: Change) -> Step:
         """Note a change that was made; what had been undone cannot be redone any more."""
-        if change.is_empty:
-            return
-        self._done.append(change)
-        del self._done[: -self._depth]
-        self._undone.clear()
+        step = Step(change)
+        if not change.is_empty:
+            self._done.append(step)
+            del self._done[: -self._depth]
+            self._undone.clear()
+        return step
 
-    def extend(self, change: Change) -> None:
-        """Add to the newest change, as each frame of a run adds to the run."""
-        if not self._done:
-            self.push(change)
-            return
-        self._done[-1] = self._done[-1].then(change)
+    def amend(self, step: Step | None, later: Change) -> Step:
+        """Add to a step what has come of it: the answer to a click, the next frame of a run.
+
+        Parameters
+        ----------
+        step : Step or None
+            None, or one that is not here (any more), makes a step of its own.
+        later : Change
+            Made just now. Where a newer step has touched the same masks, it becomes a step of its
+            own, too, or undoing would bring back what was there in between.
+
+        Returns
+        -------
+        Step
+            The step that holds the change.
+        """
+        if step is None or step not in self._done:
+            return self.push(later)
+        newer = self._done[self._done.index(step) + 1 :]
+        if any(other.change.masks.keys() & later.masks.keys() for other in newer):
+            return self.push(later)
+        step.change = step.change.then(later)
+        self._undone.clear()
+        return step
 
     def undo(self) -> Change | None:
         """Return the change that takes the newest one back, None if there is none."""
         if not self._done:
             return None
-        change = self._done.pop()
-        self._undone.append(change)
-        return change.inverse()
+        step = self._done.pop()
+        self._undone.append(step)
+        return step.change.inverse()
 
     def redo(self) -> Change | None:
         """Return the change that was last taken back, None if there is none."""
         if not self._undone:
             return None
-        change = self._undone.pop()
-        self._done.append(change)
-        return change
+        step = self._undone.pop()
+        self._done.append(step)
+        return step.change

@@ -45,6 +45,12 @@ def delete(document: Document, object_id: int) -> Change:
     )
 
 
+def clear(document: Document, object_id: int, frame: int) -> Change:
+    """Remove an object's prompts and mask on one frame; nothing where there is neither."""
+    place = object_id, frame
+    return _change(document, f"clear object {object_id}, frame {frame}", {place: None}, {place: ()})
+
+
 def merge(document: Document, kept: int, other: int) -> Change:
     """Give the masks and prompts of one object to another; on common frames masks are united.
 

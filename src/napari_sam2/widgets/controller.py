@@ -9,48 +9,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
-
-from psygnal import Signal, SignalGroup
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2.predictor.options import Direction, PropagateOptions
-from napari_sam2.widgets import messages
+from napari_sam2.widgets import messages, status
+from napari_sam2.widgets.edits import Edits
 from napari_sam2.widgets.engine import Engine
+from napari_sam2.widgets.events import ControllerEvents, RunState
 from napari_sam2.widgets.layers import SegmentationLayers, Tool
 from napari_sam2.widgets.live_view import LiveView
 from napari_sam2.widgets.object_choice import ObjectChoice
 from napari_sam2.widgets.open_movie import OpenMovie
-from napari_sam2.widgets.status import (
-    Status,
-    answer_status,
-    failure_status,
-    loading_status,
-    run_status,
-)
+from napari_sam2.widgets.status import Status
 from napari_sam2.widgets.worker import Worker
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-RunState = Literal["idle", "running", "paused"]
+    from napari_sam2.tracking.tracks import Tracks
 
 logger = logging.getLogger(__name__)
-
-
-class ControllerEvents(SignalGroup):
-    """What panels may want to know; all are emitted on the window's thread."""
-
-    image_changed = Signal(object)
-    """The image layer in work, or None."""
-    model_changed = Signal(str, str)
-    """Name and device of the network; the device is empty while it loads or when it failed."""
-    run_changed = Signal(str)
-    """A `RunState`."""
-    progressed = Signal(messages.Progress)
-    """How far the run is."""
-    status_changed = Signal(Status)
-    """What to tell the user."""
 
 
 class SegmentationController:
@@ -69,6 +48,8 @@ class SegmentationController:
         What happens.
     objects : ObjectChoice
         The object in work: new, next, previous, sign.
+    edits : Edits
+        Merge, split, swap, divide, review; undo and redo.
     live : LiveView
         Whether the slider follows a run.
     """
@@ -77,6 +58,7 @@ class SegmentationController:
         self.events = ControllerEvents()
         self.live = LiveView(viewer)
         self.objects = ObjectChoice(self._known_objects)
+        self.edits = Edits(lambda: self._movie)
         self._viewer = viewer
         self._wake = wake
         self._worker = Worker(wake)
@@ -85,8 +67,11 @@ class SegmentationController:
         self._movie: OpenMovie | None = None
         self._run_state: RunState = "idle"
         self._run_number = 0
+        self._then: Callable[[], None] | None = None
         self._is_closed = False
         viewer.layers.events.removed.connect(self._on_removed)
+        self.edits.done.connect(self._redraw_soon)
+        self.edits.told.connect(self._tell)
         self.objects.changed.connect(self._show_choice)
         self.objects.sign_changed.connect(self._show_choice)
         self._worker.start(self._engine)
@@ -160,19 +145,21 @@ class SegmentationController:
 
     def clear_frame(self) -> None:
         """Take back the prompts and the mask of the object in work on the frame that is shown."""
-        if self._movie is not None:
-            self._movie.clear(self.objects.current, self._movie.frame)
-            self._redraw_soon()
+        self.edits.clear(self.objects.current)
 
     def delete_object(self) -> None:
         """Remove the object in work everywhere, and go to a neighbour."""
-        if self._movie is None:
-            return
-        doomed = self.objects.current
-        self._movie.delete_object(doomed)
+        if self.objects.is_known:
+            self.edits.delete(self.objects.current)
         self.objects.leave()
-        self._redraw_soon()
-        self._tell(Status(f"Object {doomed} is deleted"))
+
+    def undo(self) -> None:
+        """Take back what was done last: a run under way, which is cancelled for it."""
+        self._when_idle(self.edits.undo)
+
+    def redo(self) -> None:
+        """Do once more what was last taken back."""
+        self._when_idle(self.edits.redo)
 
     def propagate(
         self,
@@ -195,8 +182,7 @@ class SegmentationController:
         resume : bool
             Leave frames alone whose masks still agree with the prompts.
         """
-        movie = self._ready_to_run(only_current)
-        if movie is None:
+        if (movie := self._ready_to_run(only_current)) is None:
             return
         movie.send_contrast()
         objects = (self.objects.current,) if only_current else None
@@ -257,7 +243,7 @@ class SegmentationController:
         match message:
             case messages.ModelLoading(name=name):
                 self.events.model_changed.emit(name, "")
-                self._tell(loading_status(message))
+                self._tell(status.loading_status(message))
             case messages.ModelReady(name=name, device=device, seconds=seconds):
                 self.events.model_changed.emit(name, device)
                 self._tell(Status(f"{name} is ready ({seconds:.1f} s)"))
@@ -265,11 +251,13 @@ class SegmentationController:
                 movie = self._find(message.movie)
                 if movie is not None and movie.take_answer(message):
                     self.live.request()
-                    self._tell(answer_status(message))
+                    self._tell(status.answer_status(message))
             case messages.FrameTracked():
                 self._receive_frame(message)
             case messages.RunEnded():
                 self._receive_end(message)
+            case messages.TracksChanged():
+                self._show_tracks(message.movie, message.tracks)
             case messages.Failed():
                 self._receive_failure(message)
 
@@ -278,20 +266,26 @@ class SegmentationController:
         movie, result = self._find(message.movie), message.result
         if movie is None:
             return
-        movie.put(result.frame, [(one.object_id, one.record) for one in result.objects])
+        movie.take_frame(message.number, result)
         if movie is self._movie:
             self.live.request(result.frame)
             self.events.progressed.emit(message.progress)
 
     def _receive_end(self, message: messages.RunEnded) -> None:
         """Show the tracks that a run leaves."""
-        movie = self._find(message.movie)
-        if movie is not None and message.tracks is not None:
-            movie.layers.show_tracks(message.tracks)
+        if message.tracks is not None:
+            self._show_tracks(message.movie, message.tracks)
         # A run that another one has replaced ends, too, when the other is already under way.
         if message.number == self._run_number:
             self._set_run_state("idle")
-            self._tell(run_status(message))
+            self._tell(status.run_status(message))
+            if (then := self._then) is not None:
+                self._then = None
+                then()
+
+    def _show_tracks(self, key: str, tracks: Tracks) -> None:
+        if (movie := self._find(key)) is not None:
+            movie.layers.show_tracks(tracks)
 
     def _receive_failure(self, failure: messages.Failed) -> None:
         """Say what went wrong and take back the prompt that was to blame."""
@@ -300,7 +294,7 @@ class SegmentationController:
             self._movie.take_back(failure.prompt)
         if failure.task == "model":
             self.events.model_changed.emit("", "")
-        self._tell(failure_status(failure))
+        self._tell(status.failure_status(failure))
 
     # What the viewer says.
 
@@ -346,9 +340,11 @@ class SegmentationController:
             return None
         movie.touched.connect(self._on_touched)
         movie.asked.connect(self.objects.note)
+        movie.noted.connect(self.edits.changed.emit)
         movie.told.connect(self._tell)
         movie.unsettled.connect(self._wake)
         movie.layers.picked.connect(self._on_picked)
+        movie.layers.taken_back.connect(lambda is_undo: self.undo() if is_undo else self.redo())
         image.events.data.connect(self._on_data)
         self._movies[image] = movie
         return movie
@@ -367,17 +363,13 @@ class SegmentationController:
 
     def _ready_to_run(self, only_current: bool) -> OpenMovie | None:
         """Return the movie that a run can begin on, or say why it cannot."""
-        problem = None
-        if self._movie is None:
-            problem = "There is no movie: choose an image layer first"
-        elif only_current and not self.objects.is_known:
-            problem = f"Object {self.objects.current} has no prompt: click it first"
-        elif not self._movie.layers.object_ids:
-            problem = "There is nothing to track: click a cell first"
-        if problem is None:
-            return self._movie
-        self._tell(Status(problem, "error"))
-        return None
+        has_objects = self._movie is not None and bool(self._movie.layers.object_ids)
+        unknown = self.objects.current if only_current and not self.objects.is_known else None
+        problem = status.run_problem(self._movie is not None, has_objects, unknown)
+        if problem is not None:
+            self._tell(problem)
+            return None
+        return self._movie
 
     def _known_objects(self) -> set[int]:
         return set() if self._movie is None else self._movie.layers.object_ids
@@ -386,6 +378,14 @@ class SegmentationController:
         """Make the layers draw for the object in work."""
         if self._movie is not None:
             self._movie.layers.set_next(self.objects.current, self.objects.is_positive)
+
+    def _when_idle(self, action: Callable[[], None]) -> None:
+        """Do something at once or, when a run is under way, after its last frame has come."""
+        if self._run_state == "idle":
+            action()
+        else:
+            self._then = action
+            self.cancel()
 
     def _redraw_soon(self) -> None:
         self.live.request()
@@ -396,5 +396,5 @@ class SegmentationController:
             self._run_state = state
             self.events.run_changed.emit(state)
 
-    def _tell(self, status: Status) -> None:
-        self.events.status_changed.emit(status)
+    def _tell(self, news: Status) -> None:
+        self.events.status_changed.emit(news)

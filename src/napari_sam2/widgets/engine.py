@@ -19,15 +19,19 @@ from napari_sam2.widgets.messages import (
     Progress,
     RunEnded,
     Task,
+    TracksChanged,
 )
+from napari_sam2.widgets.session_edits import take_over
 
 if TYPE_CHECKING:
+    from napari_sam2.editing.change import Change
     from napari_sam2.predictor.frames import IntensityMapping
     from napari_sam2.predictor.options import PropagateOptions
     from napari_sam2.predictor.results import FrameResult
     from napari_sam2.predictor.session import VideoSession
     from napari_sam2.predictor.video import VideoPredictor
     from napari_sam2.prompts import Prompt
+    from napari_sam2.tracking.tracks import Tracks
 
 
 class _Run:
@@ -83,6 +87,7 @@ class Engine:
         self._asked: dict[tuple[int, int], int] = {}  # (object, frame) -> ticket, newest last
         self._run: _Run | None = None
         self._is_paused = False
+        self._edited: set[int] = set()  # objects whose memories are older than their masks
         self._limits: Movie | None = None  # new contrast that waits for the end of a run
 
     def has_work(self) -> bool:
@@ -143,6 +148,7 @@ class Engine:
             if key not in self._sessions:
                 self._sessions[key] = _open_session(movie)
             self._session, self._key = self._sessions[key], key
+            self._edited = set(self._session.objects)
 
         self._attempt("movie", work)
 
@@ -196,16 +202,17 @@ class Engine:
 
         self._attempt("prompt", work)
 
-    def remove_object(self, object_id: int) -> None:
-        """Forget an object: prompts, memory and masks."""
+    def apply(self, change: Change) -> None:
+        """Take over an edit: masks, prompts, locks; memories are made again when needed."""
 
         def work() -> None:
             session = self._opened()
-            self._asked = {key: n for key, n in self._asked.items() if key[0] != object_id}
-            if self._predictor is not None:
-                self._predictor.remove_object(session, object_id)
-            else:
-                session.remove_object(object_id)
+            for place in (*change.masks, *change.prompts):
+                self._asked.pop(place, None)
+            take_over(session, change)
+            self._edited |= change.object_ids & set(session.prompts.object_ids())
+            if change.masks or change.objects:
+                self._post(TracksChanged(self._key, self._tracks(session)))
 
         self._attempt("prompt", work)
 
@@ -220,6 +227,7 @@ class Engine:
             session = self._opened()
             if self._predictor is None:
                 raise RuntimeError("no network is loaded; choose another model")
+            self._take_up(self._edited)
             total = sum(len(run.frames) for run in plan_runs(session, options))
             self._run = _Run(number, self._predictor.propagate(session, options), total)
         except Exception as error:
@@ -257,6 +265,7 @@ class Engine:
             self._post(Predicted(self._key, object_id, frame, ticket, None))
             return
         assert predictor is not None  # has_work
+        self._take_up(self._edited & {object_id})
         result = predictor.predict_frame(session, object_id=object_id, frame=frame)
         (answer,) = (one for one in result.objects if one.object_id == object_id)
         self._post(Predicted(self._key, object_id, frame, ticket, answer.record, result.seconds))
@@ -272,17 +281,15 @@ class Engine:
         if result is None:
             self._end_run("finished")
         else:
-            self._post(FrameTracked(self._key, result, run.progress))
+            self._post(FrameTracked(self._key, run.number, result, run.progress))
 
     def _end_run(self, outcome: Outcome) -> None:
         """Close the run and post the tracks of everything that is known by now."""
-        from napari_sam2.tracking.tracks import tracks_from_masklets
-
         run, session = self._run, self._session
         if run is None:
             return
         self._stop()
-        tracks = None if session is None else tracks_from_masklets(session.masklets)
+        tracks = None if session is None else self._tracks(session)
         self._post(RunEnded(self._key, run.number, outcome, run.progress, tracks))
 
     def _stop(self) -> None:
@@ -294,6 +301,17 @@ class Engine:
         limits, self._limits = self._limits, None
         if limits is not None:
             self.set_contrast(limits)
+
+    def _take_up(self, object_ids: set[int]) -> None:
+        """Let the predictor take the masks of edited objects for its own."""
+        self._edited = self._edited - object_ids
+        if self._predictor is not None and object_ids:
+            self._predictor.restore(self._opened(), sorted(object_ids))
+
+    def _tracks(self, session: VideoSession) -> Tracks:
+        from napari_sam2.tracking.tracks import tracks_from_masklets
+
+        return tracks_from_masklets(session.masklets)
 
     def _ask(self, object_id: int, frame: int, ticket: int) -> None:
         """Note that prompts changed; an older request for the same place is replaced."""

@@ -68,6 +68,8 @@ KEYS: dict[str, Key] = {
         "sam2.delete_object()",
         lambda c: c.delete_object(),
     ),
+    "undo": Key("Control-Z", "Take back the last change", "sam2.undo()", lambda c: c.undo()),
+    "redo": Key("Control-Shift-Z", "Do it again", "sam2.redo()", lambda c: c.redo()),
     "both": Key(
         "G", "Track forward and backward", 'sam2.propagate("both")', lambda c: c.propagate("both")
     ),

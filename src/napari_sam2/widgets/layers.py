@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Points, Shapes
 from psygnal import Signal
 
-from napari_sam2.prompts import BoxPrompt, PointPrompt
+from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from napari_sam2.widgets.coordinates import movie_of
 from napari_sam2.widgets.prompt_layers import BoxLayer, Drawn, PointLayer, PromptLayer
 from napari_sam2.widgets.result_layers import LabelCanvas, TrackLines
@@ -49,12 +49,14 @@ class SegmentationLayers:
     """The Labels layer was edited by hand; look at `LabelCanvas.painted`."""
     picked = Signal(int)
     """The label that the Labels layer is set to."""
+    taken_back = Signal(bool)
+    """The keys of undo (True) or redo (False) were pressed on the Labels layer."""
 
     def __init__(self, viewer: ViewerModel, image: Image) -> None:
         self._viewer = viewer
         self.image = image
         self.movie = movie_of(image)
-        self.canvas = LabelCanvas(self.movie.shape, self.painted.emit)
+        self.canvas = LabelCanvas(self.movie.shape, self.painted.emit, self.taken_back.emit)
         self._points: PointLayer | None = None
         self._boxes: BoxLayer | None = None
         self._lines = TrackLines()
@@ -126,6 +128,16 @@ class SegmentationLayers:
         for layer in (self._points, self._boxes):
             if layer is not None:
                 layer.discard(unwanted)
+
+    def draw(self, object_id: int, frame: int, prompts: Iterable[Prompt]) -> None:
+        """Show these clicks and boxes of an object on a frame, and no others."""
+        self.discard(about(object_id, frame))
+        drawn = [prompt for prompt in prompts if not isinstance(prompt, MaskPrompt)]
+        self._prompts += drawn
+        for layer in (self._points, self._boxes):
+            if layer is not None and drawn:
+                layer.append(drawn)
+        self.set_next(self._next_object, self._next_sign)
 
     def show_tracks(self, tracks: Tracks) -> None:
         """Show the paths of the objects, below the layers that are drawn on."""

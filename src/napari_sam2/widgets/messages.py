@@ -75,6 +75,7 @@ class FrameTracked:
     """A run has made the masks of one frame."""
 
     movie: str
+    number: int
     result: FrameResult
     progress: Progress
 
@@ -91,6 +92,14 @@ class RunEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class TracksChanged:
+    """The paths of the objects after an edit."""
+
+    movie: str
+    tracks: Tracks
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Something did not work; `prompt` is the one that was refused, if it was a prompt."""
 
@@ -99,4 +108,4 @@ class Failed:
     prompt: Prompt | None = None
 
 
-Message = ModelLoading | ModelReady | Predicted | FrameTracked | RunEnded | Failed
+Message = ModelLoading | ModelReady | Predicted | FrameTracked | RunEnded | TracksChanged | Failed

@@ -55,7 +55,10 @@ class ObjectPanel(QWidget):
         self.next_button = plain_button("›", tip("next"), controller.objects.next)
         self.clear_button = plain_button("Clear frame", tip("clear"), controller.clear_frame)
         self.delete_button = plain_button("Delete object", tip("delete"), controller.delete_object)
+        self.undo_button = plain_button("Undo", tip("undo"), controller.undo)
+        self.redo_button = plain_button("Redo", tip("redo"), controller.redo)
         self._arrange()
+        controller.edits.changed.connect(self._show_history)
         controller.objects.changed.connect(self._show_object)
         controller.objects.sign_changed.connect(self._show_sign)
         controller.events.image_changed.connect(self._show_image)
@@ -83,6 +86,8 @@ class ObjectPanel(QWidget):
         layout.addWidget(self.sign_button, 1, 3, 1, 3)
         layout.addWidget(self.clear_button, 2, 0, 1, 3)
         layout.addWidget(self.delete_button, 2, 3, 1, 3)
+        layout.addWidget(self.undo_button, 3, 0, 1, 3)
+        layout.addWidget(self.redo_button, 3, 3, 1, 3)
 
     def _tool_button(self, name: Any) -> QPushButton:
         """Return the button that takes up a tool."""
@@ -97,6 +102,7 @@ class ObjectPanel(QWidget):
         self.setEnabled(image is not None)
         self._show_object(self._controller.objects.current)
         self._show_tool()
+        self._show_history()
 
     def _show_object(self, object_id: int) -> None:
         """Show number and colour of the object in work."""
@@ -109,6 +115,16 @@ class ObjectPanel(QWidget):
             colour = np.asarray(labels.get_color(object_id), dtype=float)
             pixmap.fill(QColor.fromRgbF(*map(float, colour[:3])))
         self.swatch.setPixmap(pixmap)
+
+    def _show_history(self) -> None:
+        """Say in the tool tips what would be taken back, and done again."""
+        edits = self._controller.edits
+        for name, button, title in (
+            ("undo", self.undo_button, edits.undo_title),
+            ("redo", self.redo_button, edits.redo_title),
+        ):
+            button.setEnabled(title is not None)
+            button.setToolTip(tip(name, title or ""))
 
     def _show_sign(self, positive: bool) -> None:
         """Say what a left click means."""

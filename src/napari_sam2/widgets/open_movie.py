@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from psygnal import Signal
 
-from napari_sam2.prompts import BoxPrompt, MaskPrompt, Prompt
+from napari_sam2.editing.change import Change, Place
+from napari_sam2.editing.document import Document
+from napari_sam2.editing.history import History, Step
+from napari_sam2.masklets import MaskRecord
+from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from napari_sam2.widgets.coordinates import movie_of, shown_frame
 from napari_sam2.widgets.layers import SegmentationLayers, about
 from napari_sam2.widgets.status import Status
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-    from napari_sam2.masklets import MaskRecord
+    from napari_sam2.predictor.results import FrameResult
     from napari_sam2.widgets.engine import Engine
     from napari_sam2.widgets.messages import Predicted
     from napari_sam2.widgets.prompt_layers import Drawn
@@ -48,6 +52,8 @@ class OpenMovie:
     """The user draws on this movie; emitted before anything is asked for it."""
     asked = Signal(int)
     """A prompt was sent for this object."""
+    noted = Signal()
+    """There is a new step to undo."""
     told = Signal(Status)
     """Something to tell the user."""
     unsettled = Signal()
@@ -62,6 +68,9 @@ class OpenMovie:
         self._engine = engine
         self._tickets = itertools.count(1)
         self._latest: dict[tuple[int, int], int] = {}
+        self.document = Document(self.layers.masklets)
+        self.history = History()
+        self._steps: dict[Place | int, Step] = {}
         self._deleted: set[int] = set()
         self._refused: list[Prompt] = []
         self._painted: set[int] = set()
@@ -94,29 +103,70 @@ class OpenMovie:
         self.layers.disconnect()
         self._worker.submit(partial(self._engine.forget, self.key))
 
-    def clear(self, object_id: int, frame: int) -> None:
-        """Take back the prompts and the mask of an object on a frame."""
-        self.layers.discard(about(object_id, frame))
-        self._ask(object_id, frame, partial(self._engine.clear, object_id, frame))
-        self.put(frame, [(object_id, None)])
+    def perform(self, change: Change) -> None:
+        """Make an edit that can be undone."""
+        self.history.push(change)
+        self._apply(change)
 
-    def delete_object(self, object_id: int) -> None:
-        """Remove an object everywhere."""
-        self._deleted.add(object_id)
-        self.layers.discard(about(object_id))
-        self.layers.canvas.remove_object(object_id)
-        self._worker.submit(partial(self._engine.remove_object, object_id))
+    def undo(self) -> str | None:
+        """Take the newest change back; return its title, None if there is none."""
+        title, change = self.history.undo_title, self.history.undo()
+        if change is not None:
+            self._apply(change)
+        return title
 
-    def put(self, frame: int, records: Iterable[tuple[int, MaskRecord | None]]) -> None:
-        """Write masks, except of objects that were deleted meanwhile."""
-        self.layers.canvas.put(frame, [one for one in records if one[0] not in self._deleted])
+    def redo(self) -> str | None:
+        """Make the change that was last taken back once more; return its title."""
+        title, change = self.history.redo_title, self.history.redo()
+        if change is not None:
+            self._apply(change)
+        return title
 
     def take_answer(self, answer: Predicted) -> bool:
         """Write the mask of a click; False if it comes too late."""
-        if self._latest.get((answer.object_id, answer.frame)) != answer.ticket:
+        place = answer.object_id, answer.frame
+        if self._latest.get(place) != answer.ticket:
             return False
-        self.put(answer.frame, [(answer.object_id, answer.record)])
+        self._put(place, "answer", answer.frame, [(answer.object_id, answer.record)])
         return True
+
+    def take_frame(self, number: int, result: FrameResult) -> None:
+        """Write the masks that a run made on a frame; the whole run is one step to undo."""
+        records = [(one.object_id, one.record) for one in result.objects]
+        self._put(number, "tracking", result.frame, records)
+
+    def _put(
+        self,
+        origin: Place | int,
+        title: str,
+        frame: int,
+        records: Iterable[tuple[int, MaskRecord | None]],
+    ) -> None:
+        """Write masks, except of objects that were deleted meanwhile, where they came from."""
+        wanted = [one for one in records if one[0] not in self._deleted]
+        known = self.document.masklets
+        masks = {(i, frame): (known.record(i, frame), record) for i, record in wanted}
+        self.layers.canvas.put(frame, wanted)
+        change = Change(title).then(Change(title, masks))
+        known_step = self._steps.get(origin)
+        self._steps[origin] = self.history.amend(known_step, change)
+        if self._steps[origin] is not known_step:
+            self.noted.emit()
+
+    def _apply(self, change: Change) -> None:
+        """Make a change in the document, the layers and the engine."""
+        for frame in change.frames:
+            here = [(i, now) for (i, at), (_, now) in change.masks.items() if at == frame]
+            self.layers.canvas.put(frame, here)
+        self.document.apply(change)
+        for place, (_, prompts) in change.prompts.items():
+            self.layers.draw(*place, prompts)
+        for place in {*change.masks, *change.prompts}:
+            # Answers that are on their way come too late.
+            self._latest[place] = next(self._tickets)
+        known = set(self.document.object_ids)
+        self._deleted = (self._deleted | change.object_ids) - known
+        self._worker.submit(partial(self._engine.apply, change))
 
     def take_back(self, prompt: Prompt) -> None:
         """Delete a prompt that was refused, at the next `settle`."""
@@ -130,20 +180,37 @@ class OpenMovie:
             self.layers.discard(lambda prompt: prompt in refused)
         frames, self._painted = self._painted, set()
         for frame in frames:
-            for object_id, mask in self.layers.canvas.painted(frame).items():
-                self._take_mask(MaskPrompt(object_id, frame, mask))
+            self._take_strokes(frame)
+
+    def _take_strokes(self, frame: int) -> None:
+        """Make what was painted on a frame prompts: one step, however many objects it touched."""
+        masks = self.layers.canvas.painted(frame)
+        prompts = [MaskPrompt(owner, frame, mask) for owner, mask in masks.items()]
+        if not prompts:
+            return
+        self.touched.emit(self)
+        step = self._note(f"paint on frame {frame}", [], prompts)
+        # All at once: each is repainted around the others.
+        origin = prompts[0].object_id, frame
+        self._steps[origin] = step
+        drawn = [(one.object_id, _record(one)) for one in prompts]
+        self._put(origin, "paint", frame, drawn)
+        for prompt in prompts:
+            self._take_mask(prompt)
 
     def _on_edit(self, gone: list[Drawn], come: list[Drawn]) -> None:
         """Ask for what the user's clicks and boxes change."""
         self.touched.emit(self)
-        for prompt in gone:
-            self._ask(prompt.object_id, prompt.frame, partial(self._engine.remove, prompt))
-        for prompt in come:
-            problem = self.layers.movie.problem_with(prompt)
+        problems = {prompt: self.layers.movie.problem_with(prompt) for prompt in come}
+        for prompt, problem in problems.items():
             if problem is not None:
                 self.take_back(prompt)
                 self.told.emit(Status(problem, "error"))
-                continue
+        accepted = [prompt for prompt in come if problems[prompt] is None]
+        self._note(_title(gone, accepted), gone, accepted)
+        for prompt in gone:
+            self._ask(prompt.object_id, prompt.frame, partial(self._engine.remove, prompt))
+        for prompt in accepted:
             if isinstance(prompt, BoxPrompt):
                 self._take_back_older(prompt)
             self._add(prompt)
@@ -152,9 +219,27 @@ class OpenMovie:
         self._painted.add(self.frame)
         self.unsettled.emit()
 
+    def _note(self, title: str, gone: Sequence[Prompt], come: Sequence[Prompt]) -> Step:
+        """Change the document's prompts as a step that answers are added to."""
+        store = self.document.prompts
+        places = dict.fromkeys((one.object_id, one.frame) for one in (*gone, *come))
+        before = {place: store.on(*place) for place in places}
+        for prompt in gone:
+            if prompt in store.on(prompt.object_id, prompt.frame):
+                store.remove(prompt)
+        for prompt in come:
+            if isinstance(prompt, MaskPrompt) and not prompt.bits:
+                store.clear(prompt.object_id, prompt.frame)
+            else:
+                store.add(prompt)
+        groups = {place: (old, store.on(*place)) for place, old in before.items()}
+        step = self.history.push(Change(title).then(Change(title, prompts=groups)))
+        self._steps.update(dict.fromkeys(places, step))
+        self.noted.emit()
+        return step
+
     def _take_mask(self, prompt: MaskPrompt) -> None:
-        """Make painted pixels the prompt on a frame; when all are erased, there is none."""
-        self.touched.emit(self)
+        """Have painted pixels taken up as the prompt on a frame; when all are erased, as none."""
         self.layers.discard(about(prompt.object_id, prompt.frame))
         if prompt.bits:
             self._add(prompt)
@@ -183,3 +268,18 @@ class OpenMovie:
         self.send_contrast()
         ticket = self._latest[object_id, frame] = next(self._tickets)
         self._worker.submit(partial(command, ticket))
+
+
+def _record(prompt: MaskPrompt) -> MaskRecord | None:
+    """Return the mask painted by hand; None where everything was erased."""
+    return MaskRecord(prompt.bbox, prompt.bits, prompted=True) if prompt.bits else None
+
+
+def _title(gone: Sequence[Prompt], come: Sequence[Prompt]) -> str:
+    """Name an edit of prompts for the undo button."""
+    prompts = come or gone
+    if not prompts:
+        return "prompt"
+    kind = {PointPrompt: "click", BoxPrompt: "box"}.get(type(prompts[0]), "prompt")
+    what = "" if come and not gone else "move " if come else "delete "
+    return f"{what}{kind} on object {prompts[0].object_id}, frame {prompts[0].frame}"

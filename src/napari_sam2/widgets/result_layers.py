@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,12 +34,20 @@ class LabelCanvas:
         Frames, height and width of the movie.
     on_paint : callable
         Called after the user edited the layer with a brush or the like.
+    on_take_back : callable
+        Called with True for undo and False for redo when their keys are pressed on the layer.
     """
 
-    def __init__(self, shape: tuple[int, int, int], on_paint: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        on_paint: Callable[[], None],
+        on_take_back: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self.masklets = MaskletSet(shape)
         self.layer: Labels | None = None
         self._on_paint = on_paint
+        self._on_take_back = on_take_back
         self._outdated: set[int] = set()
 
     def create(self, image: Image) -> Labels:
@@ -58,9 +65,9 @@ class LabelCanvas:
         self.detach()
         self.layer = layer
         layer.events.paint.connect(self._painted)
-        # Napari says nothing when a stroke is undone.
-        for key, take_back in (("Control-Z", layer.undo), ("Control-Shift-Z", layer.redo)):
-            layer.bind_key(key, partial(self._after, take_back), overwrite=True)
+        # Napari's own undo of strokes knows nothing of what else was done between them.
+        layer.bind_key("Control-Z", self._undo, overwrite=True)
+        layer.bind_key("Control-Shift-Z", self._redo, overwrite=True)
 
     def detach(self) -> None:
         """Leave the layer as it is."""
@@ -97,20 +104,14 @@ class LabelCanvas:
         self._outdated.clear()
 
     def painted(self, frame: int) -> dict[int, NDArray[np.bool_]]:
-        """Return the objects that the user changed by hand on a frame, and their pixels now.
-
-        The new masks count as written, so asking again returns nothing.
-        """
+        """Return the objects that the user changed by hand on a frame, and their pixels now."""
         plane = self._plane(frame)
         if plane is None:
             return {}
         before = self.masklets.labels(frame)
         changed = plane != before
         ids = np.union1d(plane[changed], before[changed])
-        masks = {int(owner): np.asarray(plane == owner) for owner in ids if owner > 0}
-        # All at once: each is repainted around the others.
-        self.put(frame, [(owner, _record(mask)) for owner, mask in masks.items()])
-        return masks
+        return {int(owner): np.asarray(plane == owner) for owner in ids if owner > 0}
 
     def _repaint(self, frame: int, region: Region) -> None:
         """Write the masks of a frame into one box of the layer."""
@@ -136,10 +137,13 @@ class LabelCanvas:
             return data[frame]
         return data if tuple(data.shape) == self.masklets.shape[1:] else None
 
-    def _after(self, take_back: Callable[[], None], _layer: Labels) -> None:
-        """Undo or redo a stroke, and look at the pixels."""
-        take_back()
-        self._on_paint()
+    # Napari asks key callbacks for their names, so these are methods.
+
+    def _undo(self, _layer: Labels) -> None:
+        self._on_take_back(True)
+
+    def _redo(self, _layer: Labels) -> None:
+        self._on_take_back(False)
 
     def _painted(self) -> None:
         # Napari says so before it writes some kinds of edits; look at the pixels later.
@@ -180,11 +184,6 @@ class TrackLines:
         self.layer.graph = tracks.graph
         self.layer.visible = True
         return None
-
-
-def _record(mask: NDArray[np.bool_]) -> MaskRecord | None:
-    """Pack a mask painted by hand; None where everything was erased."""
-    return MaskRecord.from_mask(mask, prompted=True) if mask.any() else None
 
 
 def _paste(window: NDArray, region: Region, record: MaskRecord, object_id: int) -> None:

@@ -58,6 +58,17 @@ def run_status(end: RunEnded) -> Status:
     return Status(f"Stopped after {did}; what was done is kept", "error")
 
 
+def run_problem(has_movie: bool, has_objects: bool, unknown: int | None) -> Status | None:
+    """Say why a run cannot begin, None if it can; `unknown` is the object that it lacks."""
+    if not has_movie:
+        return Status("There is no movie: choose an image layer first", "error")
+    if unknown is not None:
+        return Status(f"Object {unknown} has no prompt: click it first", "error")
+    if not has_objects:
+        return Status("There is nothing to track: click a cell first", "error")
+    return None
+
+
 def failure_status(failure: Failed) -> Status:
     """Describe what went wrong; the engine's own messages name the value and the remedy."""
     reason = str(failure.error) or type(failure.error).__name__
