@@ -67,7 +67,7 @@ class DataEntry:
     )
     axes: str = field(
         default="",
-        metadata=_about("Axes", "Order of the axes of the images: TCYX."),
+        metadata=_about("Axes", "Order of the axes of the images, such as TCYX."),
     )
     tracked: bool = field(
         default=True,
