@@ -27,7 +27,13 @@ from napari_sam2.io.label_stack import read_labels
 from napari_sam2.io.writing import writing_whole
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
-__all__ = ["prompts_from_labels", "read_prompts", "write_prompts"]
+__all__ = [
+    "prompt_entry",
+    "prompts_from_labels",
+    "prompts_of_entry",
+    "read_prompts",
+    "write_prompts",
+]
 
 _FORMAT = {"format": "napari-sam2 prompts", "version": 1}
 _TRUE = {"1", "true", "yes", "y", "+", "positive", ""}
@@ -99,14 +105,14 @@ def write_prompts(path: str | Path, prompts: Iterable[Prompt], *, overwrite: boo
     """
     path = Path(path)
     head = ", ".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in _FORMAT.items())
-    lines = ",\n".join("  " + json.dumps(_entry(prompt)) for prompt in prompts)
+    lines = ",\n".join("  " + json.dumps(prompt_entry(prompt)) for prompt in prompts)
     with writing_whole(path, overwrite=overwrite) as unfinished:
         unfinished.write_text(f'{{{head}, "prompts": [\n{lines}\n]}}\n')
     return path
 
 
-def _entry(prompt: Prompt) -> dict[str, Any]:
-    """Return the JSON form of a prompt."""
+def prompt_entry(prompt: Prompt) -> dict[str, Any]:
+    """Return a prompt as JSON writes it."""
     entry: dict[str, Any] = {"object_id": prompt.object_id, "t": prompt.frame}
     if isinstance(prompt, PointPrompt):
         y, x = map(float, prompt.yx)
@@ -146,7 +152,7 @@ def _read_json(path: Path) -> Iterator[Prompt]:
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict):
             raise ValueError(f"{path}, prompt {number}: {entry!r} is no object with named values")
-        yield from _parse(entry, path, f"prompt {number}")
+        yield from prompts_of_entry(entry, path, f"prompt {number}")
 
 
 def _read_csv(path: Path) -> Iterator[Prompt]:
@@ -166,11 +172,17 @@ def _read_csv(path: Path) -> Iterator[Prompt]:
                 corners = [entry.pop(key, None) for key in ("y", "x", "y1", "x1")]
                 entry["box"] = corners
             if entry:
-                yield from _parse(entry, path, f"line {reader.line_num}")
+                yield from prompts_of_entry(entry, path, f"line {reader.line_num}")
 
 
-def _parse(entry: Mapping[str, Any], path: Path, where: str) -> Iterator[Prompt]:
-    """Yield the prompt, or the prompts of a label image, that an entry describes."""
+def prompts_of_entry(entry: Mapping[str, Any], path: Path, where: str) -> Iterator[Prompt]:
+    """Yield the prompt, or the prompts of a label image, that an entry of a file describes.
+
+    Raises
+    ------
+    ValueError
+        If a value is wrong or missing; the message begins with `path` and `where`.
+    """
     try:
         yield from _prompts(entry, path.parent)
     except KeyError as error:

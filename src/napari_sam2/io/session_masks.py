@@ -1,0 +1,188 @@
+"""The masks of a session on disk: labels in zarr, frame by frame, with what is known of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from napari_sam2.io.writing import explain_full_disk, writing_whole
+from napari_sam2.masklets import MaskletSet, MaskRecord
+
+__all__ = ["SessionMasks"]
+
+_CHUNK = 1024
+"""Largest side of a chunk: the mask of one cell on a huge frame rewrites one of them."""
+
+Records = Mapping[int, MaskRecord]
+
+
+class SessionMasks:
+    """Masks in a folder: ``labels`` in ``masks.zarr``, and ``scores.jsonl`` beside it.
+
+    Where masks overlap, the objects behind go to ``labels_1``, ``labels_2`` and so on, so nothing
+    is lost. A line of the scores lists every object of a frame; the last line of a frame counts,
+    and one that a power cut left half is left out. A frame is written as a whole: labels first,
+    then its line, so what a crash leaves is the frame as it was before or after.
+
+    Parameters
+    ----------
+    folder : Path
+        Exists.
+    shape : tuple of int
+        (T, H, W).
+    """
+
+    def __init__(self, folder: Path, shape: tuple[int, int, int]) -> None:
+        self._folder = folder
+        self._shape = shape
+        self._scores = folder / "scores.jsonl"
+        with explain_full_disk(folder, "the session was not begun"):
+            self._root = zarr.open_group(str(folder / "masks.zarr"), mode="a")
+        self._layers: list[zarr.Array[Any]] = []
+        while (name := _layer_name(len(self._layers))) in self._root:
+            self._layers.append(self._opened(name))
+        self._filled: set[tuple[int, int]] = set()
+
+    def write(self, frame: int, records: Records) -> None:
+        """Write, or replace, all masks of a frame.
+
+        Parameters
+        ----------
+        frame : int
+            0 to T - 1.
+        records : mapping of int to MaskRecord
+            Every object that has a record there, hidden ones too.
+
+        Raises
+        ------
+        OSError
+            If the disk is full; earlier frames are kept.
+        """
+        pictures = _stack(records, self._shape[1:])
+        kept = "the frames written before are kept there"
+        with explain_full_disk(self._folder, kept):
+            for number in range(max(len(pictures), len(self._layers), 1)):
+                self._write_layer(number, frame, pictures[number : number + 1])
+            with self._scores.open("a") as file:
+                file.write(_line(frame, records))
+
+    def compact(self, masklets: MaskletSet) -> None:
+        """Write the scores anew, one line a frame."""
+        with writing_whole(self._scores, overwrite=True) as unfinished:
+            unfinished.write_text(
+                "".join(
+                    _line(frame, records)
+                    for frame in range(self._shape[0])
+                    if (records := records_on(masklets, frame))
+                )
+            )
+
+    def read(self) -> MaskletSet:
+        """Return every mask that is on disk."""
+        masklets = MaskletSet(self._shape)
+        scores = self._read_scores()
+        for frame in range(self._shape[0]):
+            found: dict[int, MaskRecord] = {}
+            for layer in self._layers:
+                labels = np.asarray(layer[frame])
+                if labels.any():
+                    one = MaskletSet.from_labels(labels[None].astype(np.int64))
+                    found |= records_on(one, 0)
+            for object_id, values in scores.get(frame, {}).items():
+                record = found.get(object_id)
+                if record is not None or not values[3]:
+                    found[object_id] = _scored(record, values)
+            for object_id, record in found.items():
+                masklets.write(object_id, frame, record)
+        return masklets
+
+    def _write_layer(self, number: int, frame: int, pictures: list[NDArray[np.uint32]]) -> None:
+        if number == len(self._layers):
+            self._layers.append(self._created(_layer_name(number)))
+        if pictures:
+            self._layers[number][frame] = pictures[0]
+        elif number == 0 or np.any(self._layers[number][frame]):
+            self._layers[number][frame] = 0
+
+    def _created(self, name: str) -> zarr.Array[Any]:
+        return self._root.create_array(
+            name,
+            shape=self._shape,
+            chunks=(1, *(min(side, _CHUNK) for side in self._shape[1:])),
+            dtype="uint32",
+            dimension_names=("t", "y", "x"),
+            fill_value=0,
+        )
+
+    def _opened(self, name: str) -> zarr.Array[Any]:
+        array = self._root[name]
+        if not isinstance(array, zarr.Array) or array.shape != self._shape:
+            found = getattr(array, "shape", "no array")
+            raise ValueError(
+                f"{self._folder} holds masks of shape {found} and its movie has {self._shape}: "
+                "choose the session that belongs to this movie"
+            )
+        return array
+
+    def _read_scores(self) -> dict[int, dict[int, list[Any]]]:
+        scores: dict[int, dict[int, list[Any]]] = {}
+        if not self._scores.is_file():
+            return scores
+        for line in self._scores.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+                scores[int(entry["t"])] = {int(i): v for i, v in entry["objects"].items()}
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue  # half a line: the power went while it was written
+        return scores
+
+
+def records_on(masklets: MaskletSet, frame: int) -> dict[int, MaskRecord]:
+    """Return the records of a frame by object."""
+    found = {i: masklets.record(i, frame) for i in masklets.object_ids()}
+    return {i: record for i, record in found.items() if record is not None}
+
+
+def _layer_name(number: int) -> str:
+    return "labels" if number == 0 else f"labels_{number}"
+
+
+def _stack(records: Records, shape: tuple[int, ...]) -> list[NDArray[np.uint32]]:
+    """Paint masks into as few pictures as keep them all whole."""
+    pictures: list[NDArray[np.uint32]] = []
+    for object_id, record in sorted(records.items()):
+        if not record.visible:
+            continue
+        y0, x0, y1, x1 = record.bbox
+        inside = record.crop()
+        for picture in pictures:
+            window = picture[y0:y1, x0:x1]
+            if not window[inside].any():
+                break
+        else:
+            pictures.append(np.zeros(shape, np.uint32))
+            window = pictures[-1][y0:y1, x0:x1]
+        window[inside] = object_id
+    return pictures
+
+
+def _line(frame: int, records: Records) -> str:
+    objects = {
+        str(i): [
+            round(one.predicted_iou, 6), round(one.object_score, 6), one.prompted, one.visible
+        ]
+        for i, one in sorted(records.items())
+    }  # fmt: skip
+    return json.dumps({"t": frame, "objects": objects}) + "\n"
+
+
+def _scored(record: MaskRecord | None, values: Iterable[Any]) -> MaskRecord:
+    iou, score, prompted, _ = values
+    bbox, bits = ((0, 0, 0, 0), b"") if record is None else (record.bbox, record.bits)
+    return MaskRecord(bbox, bits, float(iou), float(score), bool(prompted))
