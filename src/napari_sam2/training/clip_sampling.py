@@ -21,9 +21,10 @@ DIAMETERS = (12.0, 140.0)
 USUAL_DIAMETERS = (25.0, 75.0)
 _USUAL_SHARE = 0.7
 #: Share of the clips of movies whose first object is one that vanishes, where there is any.
-LEAVER_SHARE = 0.4
-#: Share of the clips in which an object is painted out, of stills and of movies.
-_VANISH_SHARE = (0.35, 0.12)
+LEAVER_SHARE = 0.5
+#: How often an object is painted out, up to twice a clip: of stills, and of movies.
+_VANISH_TRIES = 2
+_VANISH_SHARE = (0.4, 0.2)
 #: Magnification in clip pixels per source pixel stays within these.
 SCALES = (0.3, 5.0)
 #: An object of fewer pixels on the first frame is not asked for.
@@ -82,8 +83,9 @@ def cut_clip(
     if not len(kept):
         return None
     masks = masks[:, kept[torch.arange(num_objects) % len(kept)]]
-    if num_frames > 1 and rng.random() < _VANISH_SHARE[min(len(movie), 2) - 1]:
-        images, masks = vanish(images, masks, background, rng)
+    for _ in range(_VANISH_TRIES):
+        if num_frames > 1 and rng.random() < _VANISH_SHARE[min(len(movie), 2) - 1]:
+            images, masks = vanish(images, masks, background, rng)
     images = augment.vary_intensity(augment.normalise(images, rng), rng)
     return images.contiguous(), masks
 

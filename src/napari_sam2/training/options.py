@@ -65,13 +65,13 @@ class TrainOptions:
         0.4, "Second prompt", "Chance that a later frame of a clip is corrected", 0, 1
     )
     presence: float = _option(
-        1.0, "Presence", "Weight of the loss of presence on clips; stills have a tenth", 0, 1e3
+        2.0, "Presence", "Weight of the loss of presence on clips; stills have a tenth", 0, 1e3
     )
     absent: float = _option(
         1.5, "Absent objects", "Weight of an absent object over that of a present one", 0, 1e3
     )
     presence_told: float = _option(
-        0.8, "Presence told", "Share of the steps whose memory follows the true presence", 0, 1
+        0.2, "Presence told", "Share of the steps whose memory follows the true presence", 0, 1
     )
     ranking: float = _option(2.0, "Predicted IoU", "Weight of its error", 0, 1e3)
     affinity: float = _option(
