@@ -45,7 +45,14 @@ def test_the_example_goes_from_a_file_to_files(repository, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/formats.md", "docs/synthetic.md", "docs/tutorial.md"]
+    "page",
+    [
+        "README.md",
+        "docs/fine-tuning.md",
+        "docs/formats.md",
+        "docs/synthetic.md",
+        "docs/tutorial.md",
+    ],
 )
 def test_every_command_shown_exists(repository, page):
     from typer.main import get_command
@@ -64,7 +71,14 @@ def test_every_command_shown_exists(repository, page):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/architecture.md", "docs/formats.md", "docs/tutorial.md"]
+    "page",
+    [
+        "README.md",
+        "docs/architecture.md",
+        "docs/fine-tuning.md",
+        "docs/formats.md",
+        "docs/tutorial.md",
+    ],
 )
 def test_every_link_and_named_file_is_there(repository, page):
     text = (repository / page).read_text()

@@ -72,7 +72,7 @@ class TestSplit:
             found = read_lessons([write(tmp_path, "a", frames)], tmp_path, share)
             assert not found.validation
             assert len(found.train[0]) == frames
-        assert "too little data" in found.describe()[1]
+        assert "no frame is kept back" in found.describe()[1]
 
     def test_the_fingerprint_changes_with_the_data(self):
         movie = square()

@@ -45,7 +45,7 @@ class Lessons:
     def describe(self) -> list[str]:
         """Return a line about what teaches and one about what measures."""
         lines = [f"learns from {_count(self.train)}"]
-        kept = _count(self.validation) if self.validation else "nothing: there is too little data"
+        kept = _count(self.validation) if self.validation else "nothing: no frame is kept back"
         return [*lines, f"measures on {kept}"]
 
     def fingerprint(self) -> list[str]:
