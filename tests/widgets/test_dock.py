@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+import tifffile
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
@@ -219,6 +220,31 @@ def test_control_z_takes_back_and_control_shift_z_does_again(
     press_key(viewer, Qt.Key.Key_Z, control)
     assert not np.any(labels.data)
     screenshot(viewer, "undone")
+
+
+def test_a_session_is_reopened_by_opening_its_folder(
+    open_dock, synthetic, click, answer, screenshot, tmp_path, qtbot
+):
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, np.asarray(synthetic.images), metadata={"axes": "TYX"})
+    viewer, widget = open_dock()
+    assert widget.session_panel.place_label.text() == "Not saved: the movie has no file"
+    viewer.open(str(path))
+    viewer.dims.set_point(0, 0)
+    label = widget.session_panel.place_label
+    qtbot.waitUntil(lambda: label.text() == "cells.sam2", timeout=10_000)
+    answer(widget, lambda: click(viewer, (30, 30)))
+    picture = np.array(widget.controller.layers.canvas.layer.data)
+    widget.shut_down()
+    viewer.layers.clear()
+    other, again = open_dock()
+    other.open(str(tmp_path / "cells.sam2"), plugin="napari-sam2")
+    qtbot.waitUntil(lambda: again.controller.layers is not None, timeout=10_000)
+    np.testing.assert_array_equal(again.controller.layers.canvas.layer.data, picture)
+    assert len(again.controller.layers.points.data) == 1
+    assert again.session_panel.place_label.text() == "cells.sam2"
+    assert picture.any()
+    screenshot(other, "reopened")
 
 
 def test_the_window_stays_alive_during_a_run(open_dock, synthetic, qtbot):

@@ -75,6 +75,11 @@ class History:
         self._undone.clear()
         return step
 
+    def clear(self) -> None:
+        """Forget every step."""
+        self._done.clear()
+        self._undone.clear()
+
     def undo(self) -> Change | None:
         """Return the change that takes the newest one back, None if there is none."""
         if not self._done:

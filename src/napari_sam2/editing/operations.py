@@ -22,6 +22,21 @@ _Prompts = dict[Place, tuple[Prompt, ...]]
 _Infos = dict[int, ObjectInfo | None]
 
 
+def insert(document: Document) -> Change:
+    """Return the change that makes an empty document equal to this one."""
+    masks = {
+        (masklet.object_id, frame): (None, record)
+        for masklet in document.masklets
+        for frame, record in masklet.records.items()
+    }
+    prompts: dict[Place, tuple[tuple[Prompt, ...], tuple[Prompt, ...]]] = {
+        place: ((), document.prompts.on(*place))
+        for place in dict.fromkeys((one.object_id, one.frame) for one in document.prompts.all())
+    }
+    infos = {object_id: (None, info) for object_id, info in document.objects.items()}
+    return Change("open session", masks, prompts, infos)
+
+
 def delete(document: Document, object_id: int) -> Change:
     """Remove an object everywhere; its daughters lose their mother.
 

@@ -67,7 +67,7 @@ def plan_runs(session: VideoSession, options: PropagateOptions) -> tuple[Run, ..
     A run that only goes backward starts from the last prompted frame instead.
     """
     first, last = _range(session, options)
-    objects = _objects(session, options)
+    objects = [i for i in _objects(session, options) if i not in session.locks.whole]
     steps = {"forward": (1,), "backward": (-1,), "both": (1, -1)}[options.direction]
     runs = []
     for step in steps:

@@ -20,6 +20,7 @@ from napari_sam2.widgets.layers import SegmentationLayers, Tool
 from napari_sam2.widgets.live_view import LiveView
 from napari_sam2.widgets.object_choice import ObjectChoice
 from napari_sam2.widgets.open_movie import OpenMovie
+from napari_sam2.widgets.sessions import Sessions
 from napari_sam2.widgets.status import Status
 from napari_sam2.widgets.worker import Worker
 
@@ -50,6 +51,8 @@ class SegmentationController:
         The object in work: new, next, previous, sign.
     edits : Edits
         Merge, split, swap, divide, review; undo and redo.
+    sessions : Sessions
+        Saving and reopening.
     live : LiveView
         Whether the slider follows a run.
     """
@@ -59,6 +62,7 @@ class SegmentationController:
         self.live = LiveView(viewer)
         self.objects = ObjectChoice(self._known_objects)
         self.edits = Edits(lambda: self._movie)
+        self.sessions = Sessions(viewer, lambda: self._movie, self.set_image, wake)
         self._viewer = viewer
         self._wake = wake
         self._worker = Worker(wake)
@@ -72,11 +76,10 @@ class SegmentationController:
         viewer.layers.events.removed.connect(self._on_removed)
         self.edits.done.connect(self._redraw_soon)
         self.edits.told.connect(self._tell)
+        self.sessions.told.connect(self._tell)
         self.objects.changed.connect(self._show_choice)
         self.objects.sign_changed.connect(self._show_choice)
         self._worker.start(self._engine)
-
-    # What is in work.
 
     @property
     def image(self) -> Image | None:
@@ -102,8 +105,6 @@ class SegmentationController:
     def worker_is_alive(self) -> bool:
         """Whether the thread that runs the network is there."""
         return self._worker.is_alive
-
-    # What a user can do.
 
     def load_model(self, name: str = "bundled", device: str | None = None) -> None:
         """Load a network in the background; clicks made meanwhile are answered after it.
@@ -232,11 +233,10 @@ class SegmentationController:
         """
         for message in self._worker.take():
             self._receive(message)
+        self.sessions.watch()
         for movie in tuple(self._movies.values()):
             movie.settle()
         return self.live.redraw(self.layers)
-
-    # What the worker says.
 
     def _receive(self, message: messages.Message) -> None:
         """Take one message."""
@@ -245,6 +245,7 @@ class SegmentationController:
                 self.events.model_changed.emit(name, "")
                 self._tell(status.loading_status(message))
             case messages.ModelReady(name=name, device=device, seconds=seconds):
+                self.sessions.network = name
                 self.events.model_changed.emit(name, device)
                 self._tell(Status(f"{name} is ready ({seconds:.1f} s)"))
             case messages.Predicted():
@@ -296,8 +297,6 @@ class SegmentationController:
             self.events.model_changed.emit("", "")
         self._tell(status.failure_status(failure))
 
-    # What the viewer says.
-
     def _on_removed(self, event: Any) -> None:
         """Go on without a layer that was removed by hand."""
         gone = self._drop(event.value)
@@ -327,8 +326,6 @@ class SegmentationController:
         if movie is not self._movie:
             self.set_image(movie.image)
 
-    # Small steps.
-
     def _open(self, image: Image) -> OpenMovie | None:
         """Make or find the open movie of an image; None if it cannot be one."""
         if image in self._movies:
@@ -347,6 +344,8 @@ class SegmentationController:
         movie.layers.taken_back.connect(lambda is_undo: self.undo() if is_undo else self.redo())
         image.events.data.connect(self._on_data)
         self._movies[image] = movie
+        movie.enter()
+        self.sessions.attach(movie)
         return movie
 
     def _drop(self, image: Any) -> OpenMovie | None:
@@ -354,6 +353,7 @@ class SegmentationController:
         movie = self._movies.pop(image, None)
         if movie is not None:
             image.events.data.disconnect(self._on_data)
+            self.sessions.detach(movie)
             movie.close()
         return movie
 

@@ -13,6 +13,7 @@ from napari_sam2.widgets import keys
 from napari_sam2.widgets.controller import SegmentationController
 from napari_sam2.widgets.object_panel import ObjectPanel
 from napari_sam2.widgets.run_panel import RunPanel
+from napari_sam2.widgets.session_panel import SessionPanel
 from napari_sam2.widgets.source_panel import DEFAULT_MODEL, SourcePanel
 
 if TYPE_CHECKING:
@@ -62,8 +63,10 @@ class TrackWidget(QWidget):
         self.source_panel = SourcePanel(viewer, self.controller)
         self.object_panel = ObjectPanel(viewer, self.controller)
         self.run_panel = RunPanel(self.controller)
+        self.session_panel = SessionPanel(self.controller)
         layout = QVBoxLayout(self)
-        for panel in (self.source_panel, self.object_panel, self.run_panel):
+        panels = (self.source_panel, self.object_panel, self.run_panel, self.session_panel)
+        for panel in panels:
             layout.addWidget(panel)
             layout.addWidget(_line())
         layout.addWidget(self.status_label)

@@ -87,7 +87,8 @@ class Engine:
         self._asked: dict[tuple[int, int], int] = {}  # (object, frame) -> ticket, newest last
         self._run: _Run | None = None
         self._is_paused = False
-        self._edited: set[int] = set()  # objects whose memories are older than their masks
+        # By session: objects whose memories are older than their masks.
+        self._edited: dict[str, set[int]] = {}
         self._limits: Movie | None = None  # new contrast that waits for the end of a run
 
     def has_work(self) -> bool:
@@ -148,7 +149,6 @@ class Engine:
             if key not in self._sessions:
                 self._sessions[key] = _open_session(movie)
             self._session, self._key = self._sessions[key], key
-            self._edited = set(self._session.objects)
 
         self._attempt("movie", work)
 
@@ -167,6 +167,7 @@ class Engine:
     def forget(self, key: str) -> None:
         """Drop the session of a movie."""
         session = self._sessions.pop(key, None)
+        self._edited.pop(key, None)
         if session is not None and session is self._session:
             self.cancel()
             self._asked.clear()
@@ -210,7 +211,8 @@ class Engine:
             for place in (*change.masks, *change.prompts):
                 self._asked.pop(place, None)
             take_over(session, change)
-            self._edited |= change.object_ids & set(session.prompts.object_ids())
+            edited = self._edited.setdefault(self._key, set())
+            edited |= change.object_ids & set(session.prompts.object_ids())
             if change.masks or change.objects:
                 self._post(TracksChanged(self._key, self._tracks(session)))
 
@@ -227,7 +229,7 @@ class Engine:
             session = self._opened()
             if self._predictor is None:
                 raise RuntimeError("no network is loaded; choose another model")
-            self._take_up(self._edited)
+            self._take_up()
             total = sum(len(run.frames) for run in plan_runs(session, options))
             self._run = _Run(number, self._predictor.propagate(session, options), total)
         except Exception as error:
@@ -265,7 +267,7 @@ class Engine:
             self._post(Predicted(self._key, object_id, frame, ticket, None))
             return
         assert predictor is not None  # has_work
-        self._take_up(self._edited & {object_id})
+        self._take_up(object_id)
         result = predictor.predict_frame(session, object_id=object_id, frame=frame)
         (answer,) = (one for one in result.objects if one.object_id == object_id)
         self._post(Predicted(self._key, object_id, frame, ticket, answer.record, result.seconds))
@@ -302,11 +304,13 @@ class Engine:
         if limits is not None:
             self.set_contrast(limits)
 
-    def _take_up(self, object_ids: set[int]) -> None:
-        """Let the predictor take the masks of edited objects for its own."""
-        self._edited = self._edited - object_ids
-        if self._predictor is not None and object_ids:
-            self._predictor.restore(self._opened(), sorted(object_ids))
+    def _take_up(self, object_id: int | None = None) -> None:
+        """Let the predictor take the masks of edited objects, or of one, for its own."""
+        edited = self._edited.get(self._key, set())
+        chosen = edited & {object_id} if object_id is not None else set(edited)
+        if self._predictor is not None and chosen:
+            edited -= chosen
+            self._predictor.restore(self._opened(), sorted(chosen))
 
     def _tracks(self, session: VideoSession) -> Tracks:
         from napari_sam2.tracking.tracks import tracks_from_masklets

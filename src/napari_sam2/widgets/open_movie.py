@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from psygnal import Signal
 
+from napari_sam2.editing import operations
 from napari_sam2.editing.change import Change, Place
 from napari_sam2.editing.document import Document
 from napari_sam2.editing.history import History, Step
@@ -54,6 +55,8 @@ class OpenMovie:
     """A prompt was sent for this object."""
     noted = Signal()
     """There is a new step to undo."""
+    changed = Signal(set)
+    """Prompts or objects were changed, and the masks of these frames."""
     told = Signal(Status)
     """Something to tell the user."""
     unsettled = Signal()
@@ -63,6 +66,7 @@ class OpenMovie:
         self.layers = SegmentationLayers(viewer, image)
         self._seen = self.layers.movie
         self.key = uuid4().hex
+        self.path: str | None = image.source.path
         self._viewer = viewer
         self._worker = worker
         self._engine = engine
@@ -108,6 +112,16 @@ class OpenMovie:
         self.history.push(change)
         self._apply(change)
 
+    def adopt(self, document: Document) -> None:
+        """Go on with what a session file holds, in place of what is here; cannot be undone."""
+        for object_id in self.document.object_ids:
+            self._apply(operations.delete(self.document, object_id))
+        self._apply(operations.insert(document))
+        self.history.clear()
+        self._steps.clear()
+        for object_id in document.object_ids:
+            self.asked.emit(object_id)
+
     def undo(self) -> str | None:
         """Take the newest change back; return its title, None if there is none."""
         title, change = self.history.undo_title, self.history.undo()
@@ -152,6 +166,7 @@ class OpenMovie:
         self._steps[origin] = self.history.amend(known_step, change)
         if self._steps[origin] is not known_step:
             self.noted.emit()
+        self.changed.emit({frame})
 
     def _apply(self, change: Change) -> None:
         """Make a change in the document, the layers and the engine."""
@@ -167,6 +182,7 @@ class OpenMovie:
         known = set(self.document.object_ids)
         self._deleted = (self._deleted | change.object_ids) - known
         self._worker.submit(partial(self._engine.apply, change))
+        self.changed.emit(set(change.frames))
 
     def take_back(self, prompt: Prompt) -> None:
         """Delete a prompt that was refused, at the next `settle`."""
@@ -236,6 +252,7 @@ class OpenMovie:
         step = self.history.push(Change(title).then(Change(title, prompts=groups)))
         self._steps.update(dict.fromkeys(places, step))
         self.noted.emit()
+        self.changed.emit(set())
         return step
 
     def _take_mask(self, prompt: MaskPrompt) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Image
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QWidget
 
 from napari_sam2.model.registry import available_models
@@ -76,7 +77,13 @@ class SourcePanel(QWidget):
         is_first = self._controller.image is None and self.image_box.count() == 0
         self._fill(images)
         if is_first and len(images) == 1:
-            self._controller.set_image(images[0])
+            # Later: napari makes the new layer the active one after it has told us of it, and so
+            # would take the tool out of the user's hand.
+            QTimer.singleShot(0, partial(self._take_first, images[0]))
+
+    def _take_first(self, image: Image) -> None:
+        if self._controller.image is None and image in self._viewer.layers:
+            self._controller.set_image(image)
 
     def _listed(self) -> list[Image]:
         """Images in the box."""
