@@ -20,7 +20,7 @@ from napari_sam2.predictor.results import FrameResult
 from napari_sam2.predictor.run_plan import plan_runs
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
-from napari_sam2.tracking.lineage import find_divisions
+from napari_sam2.tracking.lineage import Lineage, find_divisions
 from napari_sam2.tracking.tracks import Tracks, tracks_from_masklets
 
 __all__ = ["Job", "JobReport", "ResultFolder", "run_job"]
@@ -92,6 +92,8 @@ class Job:
         Whether older results may be replaced.
     about : dict
         What else to note in ``run.json``: movie, model, hash ...
+    lineage : Lineage, optional
+        Known divisions; found in the masks by default.
     """
 
     session: VideoSession
@@ -100,6 +102,7 @@ class Job:
     options: PropagateOptions = field(default_factory=PropagateOptions)
     overwrite: bool = False
     about: dict[str, Any] = field(default_factory=dict)
+    lineage: Lineage | None = None
 
     def count_results(self) -> int:
         """Return how many frames the run will answer, both directions counted.
@@ -206,7 +209,8 @@ def _finish(job: Job, labels: LabelStackWriter) -> Tracks:
     for frame in sorted(seen - set(labels.frames_written)):
         labels.write(frame, masklets.labels(frame))
     labels.save_tiff(job.results.labels_tiff, overwrite=job.overwrite)
-    tracks = tracks_from_masklets(masklets, find_divisions(masklets))
+    lineage = find_divisions(masklets) if job.lineage is None else job.lineage
+    tracks = tracks_from_masklets(masklets, lineage)
     write_tracks(job.results.tracks, tracks, overwrite=job.overwrite)
     return tracks
 
