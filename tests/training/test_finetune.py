@@ -117,18 +117,19 @@ class TestWhatLearns:
                 movie.labels[t][(movie.labels[t] == number) & (x > middle)] = 0
         options = replace(
             OPTIONS,
-            steps=12,
+            steps=30,
             stills_a_step=2,
             objects_a_window=2,
             still_share=1.0,
             ema_decay=0.7,
-            learning_rate=1e-3,
+            learning_rate=5e-4,
         )
         outcome = fine_tune(options, Lessons((movie,)), tmp_path)
-        sample = Sample(objects=4, followed=0, starts=0)
+        sample = Sample(objects=8, followed=0, starts=0)
         before = measure(load_model(), [movie], Runtime.auto("cpu"), sample)
         after = measure(outcome.model, [movie], Runtime.auto("cpu"), sample)
-        assert after.one_click > before.one_click + 0.03
+        # One click on half a disk leaves much open; three say what is meant.
+        assert after.three_clicks > before.three_clicks + 0.03, (before, after)
 
 
 class TestGoingOn:

@@ -321,12 +321,13 @@ def test_an_error_is_shown(open_dock, synthetic, click, qtbot):
     qtbot.waitUntil(lambda: len(widget.controller.layers.points.data) == 0, timeout=10_000)
 
 
-def test_the_dock_waits_for_an_image(open_dock, synthetic):
+def test_the_dock_waits_for_an_image(open_dock, synthetic, qtbot):
     viewer, widget = open_dock()
     assert not widget.object_panel.isEnabled()
     assert widget.source_panel.image_box.count() == 0
     image = viewer.add_image(synthetic.images, name="cells")
-    assert widget.controller.image is image
+    qtbot.waitUntil(lambda: widget.controller.image is image, timeout=10_000)
+    assert viewer.layers.selection.active is widget.controller.layers.points
     assert widget.object_panel.isEnabled()
     viewer.add_image(synthetic.images, name="more")
     assert widget.controller.image is image  # the choice is the user's
