@@ -81,8 +81,8 @@ DATA ?= $(or $(NAPARI_SAM2_DATA),../shared/data)
 RUNS ?= runs
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/python -m napari_sam2.training
 weights: setup
-	$(TRAIN) train --resume --out $(RUNS)/stills --data $(DATA) --minutes 0 --set max_steps=3900
-	$(TRAIN) train --resume --out $(RUNS)/clips --data $(DATA) --minutes 0 --set max_steps=3000 \
+	$(TRAIN) train --resume --out $(RUNS)/stills --data $(DATA) --minutes 0 --set max_steps=3862
+	$(TRAIN) train --resume --out $(RUNS)/clips --data $(DATA) --minutes 0 --set max_steps=3150 \
 		--from $(RUNS)/stills/checkpoint.pt
 	$(TRAIN) export --out $(RUNS)/clips --target $(RUNS)/bundled.safetensors
 
