@@ -84,7 +84,7 @@ weights: setup
 	$(TRAIN) train --resume --out $(RUNS)/stills --data $(DATA) --minutes 0 --set max_steps=3862
 	$(TRAIN) train --resume --out $(RUNS)/clips --data $(DATA) --minutes 0 --set max_steps=3150 \
 		--from $(RUNS)/stills/checkpoint.pt
-	$(TRAIN) export --out $(RUNS)/clips --target $(RUNS)/bundled.safetensors
+	$(TRAIN) export --out $(RUNS)/clips --target $(RUNS)/bundled.safetensors --presence 0.75
 
 clean:
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -75,9 +75,10 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder of the run")],
     target: Annotated[Path, typer.Option(help="Safetensors file to write")],
     preset: Annotated[str, typer.Option(help="Network that the run trains")] = "bundled",
+    presence: Annotated[float, typer.Option(help="Added to the score of presence")] = 0.0,
 ) -> None:
     """Write the averaged weights of a run in half precision."""
-    path = export_average(out, target, preset, PRESETS[preset].version)
+    path = export_average(out, target, preset, PRESETS[preset].version, presence)
     _say(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
 
 

@@ -139,7 +139,12 @@ def load_start(path: Path, model: nn.Module, head: nn.Module) -> None:
         raise ValueError(f"{path} holds weights of another network: {first}") from error
 
 
-def export_average(folder: Path, target: Path, config_name: str, version: str) -> Path:
+_PRESENCE_BIAS = "sam_mask_decoder.pred_obj_score_head.layers.2.bias"
+
+
+def export_average(
+    folder: Path, target: Path, config_name: str, version: str, presence: float = 0.0
+) -> Path:
     """Write the averaged weights of a run as half-precision safetensors.
 
     Parameters
@@ -150,6 +155,8 @@ def export_average(folder: Path, target: Path, config_name: str, version: str) -
         File to write; replaced whole when it is there.
     config_name, version : str
         Name of the preset and version of the architecture, kept in the metadata.
+    presence : float
+        Added to the score of presence: where the network says too often that an object has gone.
 
     Returns
     -------
@@ -157,7 +164,9 @@ def export_average(folder: Path, target: Path, config_name: str, version: str) -
         `target`.
     """
     saved = _read(folder)
-    tensors = {k: _halve(v) for k, v in saved["average"].items()}
+    average = dict(saved["average"])
+    average[_PRESENCE_BIAS] = average[_PRESENCE_BIAS] + presence
+    tensors = {k: _halve(v) for k, v in average.items()}
     state = RunState(**saved["state"])
     metadata = {
         "format": "napari-sam2",
