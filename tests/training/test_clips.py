@@ -11,10 +11,11 @@ import pytest
 import torch
 from scipy import ndimage
 
-from napari_sam2.training import augment
+from napari_sam2.training import augment, clip_sampling
 from napari_sam2.training.clip_sampling import SMALLEST_AREA, cut_clip
 from napari_sam2.training.clip_sources import StoredMovies, SyntheticMovies
 from napari_sam2.training.clips import ClipBatch, ClipSource, clip_batches, default_sources
+from napari_sam2.training.convention import move_contours
 from napari_sam2.training.datasets import LabelledMovie
 from napari_sam2.training.vanishing import vanish
 
@@ -64,6 +65,7 @@ def test_masks_follow_the_picture_through_the_warp(
     # Without the changes of intensity, the value of a pixel says which disc it belongs to.
     monkeypatch.setattr(augment, "normalise", lambda images, rng: images / 255)
     monkeypatch.setattr(augment, "vary_intensity", lambda images, rng: images.expand(-1, 3, -1, -1))
+    monkeypatch.setattr(clip_sampling, "draw_move", lambda masks, rng: 0)
     checked = 0
     for seed in range(25):
         cut = cut_clip(movie, np.random.default_rng(seed), 4, 2)
@@ -119,6 +121,21 @@ def test_vanished_object_is_gone_from_picture_and_mask() -> None:
     frame, row = (int(i) for i in torch.nonzero(gone)[0])
     assert float(after[frame, 0][masks[0, row]].mean()) < 20
     assert torch.equal(after[0], images[0])
+
+
+def test_moved_contours_keep_off_neighbours_and_never_lose_an_object() -> None:
+    labels = torch.from_numpy(_discs().labels.astype(np.int64))
+    masks = torch.stack([labels == 2, labels == 3], 1)
+    background = (labels == 0)[:, None]
+    grown = move_contours(masks, background, 3)
+    radius = (masks[0, 0].sum() / torch.pi) ** 0.5
+    gained = (grown[0, 0].sum() / torch.pi) ** 0.5 - radius
+    assert 2.4 < float(gained) < 3.6
+    assert not (grown & ~masks & ~background).any()
+    assert (masks & ~grown).sum() == 0
+    shrunk = move_contours(masks, background, -3)
+    assert 2.4 < float(radius - (shrunk[0, 0].sum() / torch.pi) ** 0.5) < 3.6
+    assert torch.equal(move_contours(masks, background, -60), masks)
 
 
 def test_unannotated_bodies_are_never_objects() -> None:

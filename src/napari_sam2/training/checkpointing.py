@@ -15,6 +15,7 @@ from napari_sam2.training.options import TrainOptions
 
 if TYPE_CHECKING:
     from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.training.optimiser import Optimisers
 
 CHECKPOINT = "checkpoint.pt"
 OPTIONS = "options.json"
@@ -53,7 +54,7 @@ class Learners:
     model: SAM2
     average: SAM2
     head: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimiser: Optimisers
 
 
 def save_run(folder: Path, state: RunState, learners: Learners) -> Path:

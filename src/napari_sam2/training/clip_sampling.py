@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam2.training import augment
+from napari_sam2.training.convention import draw_move, move_contours
 from napari_sam2.training.datasets import LabelledMovie, ObjectTable
 from napari_sam2.training.departures import choose_leaver
 from napari_sam2.training.vanishing import vanish
@@ -18,8 +19,8 @@ from napari_sam2.training.vanishing import vanish
 #: Diameters in clip pixels that the first object is scaled to, log-uniform: the middle of the
 #: range in most clips, because the predictor looks at an object in a view of five diameters.
 DIAMETERS = (12.0, 140.0)
-USUAL_DIAMETERS = (25.0, 75.0)
-_USUAL_SHARE = 0.7
+USUAL_DIAMETERS = (28.0, 85.0)
+_USUAL_SHARE = 0.8
 #: Share of the clips of movies whose first object is one that vanishes, where there is any.
 LEAVER_SHARE = 0.5
 #: How often an object is painted out, up to twice a clip: of stills, and of movies.
@@ -83,6 +84,7 @@ def cut_clip(
     if not len(kept):
         return None
     masks = masks[:, kept[torch.arange(num_objects) % len(kept)]]
+    masks = move_contours(masks, background, draw_move(masks, rng))
     for _ in range(_VANISH_TRIES):
         if num_frames > 1 and rng.random() < _VANISH_SHARE[min(len(movie), 2) - 1]:
             images, masks = vanish(images, masks, background, rng)

@@ -1,9 +1,10 @@
-"""AdamW with weight decay on matrices alone, and rates that fall towards the encoder's input."""
+"""Muon for matrices and AdamW for the rest, with rates that fall towards the encoder's input."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -15,35 +16,85 @@ _BLOCK = re.compile(r"image_encoder\.trunk\.blocks\.(\d+)\.")
 _BETAS = (0.9, 0.98)
 
 
-def make_optimiser(model: nn.Module, options: TrainOptions) -> torch.optim.Optimizer:
-    """Return AdamW over everything in `model` that learns.
+@dataclass(frozen=True, slots=True)
+class Optimisers:
+    """Several optimisers that step together, each over parameters of its own."""
 
-    Each group of parameters has a "share" of the learning rate: one, but for the blocks of the
-    image encoder, whose rates fall by `layer_decay` from each block to the one before it.
+    parts: tuple[torch.optim.Optimizer, ...]
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Groups of parameters of all parts."""
+        return [group for part in self.parts for group in part.param_groups]
+
+    def step(self) -> None:
+        """Move every parameter along its gradient."""
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients."""
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what resuming needs."""
+        return {"parts": [part.state_dict() for part in self.parts]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` returned.
+
+        Raises
+        ------
+        ValueError
+            When it is of other optimisers.
+        """
+        saved = state.get("parts", [])
+        if len(saved) != len(self.parts):
+            raise ValueError(f"{len(saved)} optimisers were saved, there are {len(self.parts)}")
+        for part, one in zip(self.parts, saved, strict=True):
+            part.load_state_dict(one)
+
+
+def make_optimiser(model: nn.Module, options: TrainOptions) -> Optimisers:
+    """Return what moves everything in `model` that learns.
+
+    Matrices between hidden layers are moved by Muon (Jordan et al. 2024: the momentum's nearest
+    orthogonal matrix), scaled so that a step is as long as one of AdamW (Liu et al. 2025), all
+    else by AdamW. Each group of parameters has a "share" of the learning rate: one, but for the
+    blocks of the image encoder, whose rates fall by `layer_decay` from each block to the one
+    before it.
     """
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     names = [name for name, _ in model.named_parameters()]
     depth = 1 + max((_block(name, -1) for name in names), default=-1)
+    groups: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         is_matrix = parameter.dim() > 1 and "embed" not in name and "token" not in name
+        is_turned = options.muon and is_matrix and parameter.dim() == 2
         share = options.layer_decay ** (depth - _block(name, depth))
-        groups.setdefault((share, is_matrix), []).append(parameter)
-    return torch.optim.AdamW(
-        [
+        groups.setdefault((is_turned, share, is_matrix), []).append(parameter)
+    rows = {
+        is_turned: [
             {
                 "params": parameters,
                 "share": share,
                 "weight_decay": options.weight_decay if is_matrix else 0.0,
             }
-            for (share, is_matrix), parameters in groups.items()
-        ],
-        lr=options.learning_rate,
-        betas=_BETAS,
-        fused=True,
-    )
+            for (turned, share, is_matrix), parameters in groups.items()
+            if turned == is_turned
+        ]
+        for is_turned in (True, False)
+    }
+    rate = options.learning_rate
+    parts: list[torch.optim.Optimizer] = []
+    if rows[True]:
+        parts.append(torch.optim.Muon(rows[True], lr=rate, adjust_lr_fn="match_rms_adamw"))
+    if rows[False]:
+        parts.append(torch.optim.AdamW(rows[False], lr=rate, betas=_BETAS, fused=True))
+    return Optimisers(tuple(parts))
 
 
-def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+def set_rate(optimiser: Optimisers | torch.optim.Optimizer, rate: float) -> None:
     """Give every group its share of a learning rate."""
     for group in optimiser.param_groups:
         group["lr"] = rate * group["share"]

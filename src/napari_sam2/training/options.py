@@ -32,6 +32,10 @@ class TrainOptions:
     final_rate: float = _option(0.02, "Final rate", "End of the cosine over its peak", 0, 1)
     warmup: float = _option(0.004, "Warm-up", "Share of the run with a rising rate", 0, 0.5)
     weight_decay: float = _option(0.05, "Weight decay", "Of matrices, not of biases", 0, 1)
+    muon: bool = field(
+        default=True,
+        metadata={"title": "Muon", "help": "Move matrices by Muon instead of AdamW"},
+    )
     gradient_norm: float = _option(1.0, "Gradient norm", "Clipped at this", 1e-6, 1e6)
     ema_decay: float = _option(0.996, "EMA decay", "Of the averaged weights", 0, 1)
     still_share: float = _option(0.45, "Stills", "Share of the run on stills only", 0, 1)
@@ -85,6 +89,9 @@ class TrainOptions:
     )
     bf16: bool = field(default=True, metadata={"title": "bfloat16", "help": "Autocast to bfloat16"})
     data_workers: int = _option(1, "Data workers", "Processes that make clips", 0, 64)
+    meet_seconds: float = _option(
+        120.0, "Meet every", "Seconds after which weights are averaged with a run beside", 1, 1e6
+    )
     checkpoint_seconds: float = _option(180.0, "Save every", "Seconds", 1, 1e6)
     validate_seconds: float = _option(480.0, "Validate every", "Seconds", 1, 1e6)
     log_steps: int = _option(20, "Log every", "Steps averaged in one row of the log", 1, 1e6)
