@@ -76,12 +76,13 @@ def whole_run(tmp_path_factory) -> FineTuning:
 class TestWhatLearns:
     @pytest.mark.parametrize("learn", ["memory+decoder", "adapters", "everything"])
     def test_only_what_is_asked_for_moves(self, learn, tmp_path):
-        outcome = fine_tune(replace(OPTIONS, learn=learn), lessons(), tmp_path)
+        # In some steps the encoder rests: two might show none of its own.
+        outcome = fine_tune(replace(OPTIONS, learn=learn, steps=4), lessons(), tmp_path)
         moved = changed(weights(load_model()), weights(outcome.model))
         assert {"memory_attention", "memory_encoder", "sam_mask_decoder"} <= moved
         assert ("image_encoder" in moved) == (learn != "memory+decoder")
         assert outcome.is_complete
-        assert outcome.standing.step == 2
+        assert outcome.standing.step == 4
 
     def test_fresh_adapters_change_nothing_and_merged_ones_answer_alike(self):
         model = load_model()

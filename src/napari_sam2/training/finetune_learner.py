@@ -12,12 +12,11 @@ from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.adapters import add_adapters, merge_adapters
 from napari_sam2.training.finetune_options import FineTuneOptions
-from napari_sam2.training.optimiser import set_rate
+from napari_sam2.training.optimiser import Optimisers, move_all, set_rate
 
 __all__ = ["Learner", "choose_runtime"]
 
 _ENCODER = "image_encoder."
-_BETAS = (0.9, 0.98)
 
 
 def choose_runtime(options: FineTuneOptions) -> Runtime:
@@ -44,12 +43,12 @@ class Learner:
     ----------
     model, average : SAM2
         With adapters, where they learn.
-    optimiser : torch.optim.Optimizer
+    optimiser : Optimisers
     """
 
     model: SAM2
     average: SAM2
-    optimiser: torch.optim.Optimizer
+    optimiser: Optimisers
 
     @classmethod
     def of(cls, model: SAM2, options: FineTuneOptions) -> Learner:
@@ -103,23 +102,14 @@ class Learner:
         return [mean for mean, p in pairs if p.requires_grad]
 
 
-def _make_optimiser(model: nn.Module, options: FineTuneOptions) -> torch.optim.Optimizer:
-    """Return AdamW with decay on matrices only; the encoder's own weights learn more slowly."""
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            is_slow = name.startswith(_ENCODER) and options.learn == "everything"
-            is_matrix = parameter.dim() > 1 and "embed" not in name and "token" not in name
-            share = options.encoder_rate if is_slow else 1.0
-            groups.setdefault((share, is_matrix), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": ps, "share": share, "weight_decay": options.weight_decay * is_matrix}
-            for (share, is_matrix), ps in groups.items()
-        ],
-        lr=options.learning_rate,
-        betas=_BETAS,
-    )
+def _make_optimiser(model: nn.Module, options: FineTuneOptions) -> Optimisers:
+    """Return what moves the part that learns; the encoder's own weights learn more slowly."""
+
+    def share(name: str) -> float:
+        is_slow = name.startswith(_ENCODER) and options.learn == "everything"
+        return options.encoder_rate if is_slow else 1.0
+
+    return move_all(model, share, options.weight_decay, use_muon=options.muon)
 
 
 def _multiplies_bfloat16() -> bool:

@@ -55,6 +55,10 @@ class FineTuneOptions:
     )
     adapter_rank: int = _option(4, "Adapter rank", "Rank of the adapters", 1, 256)
     weight_decay: float = _option(0.01, "Weight decay", "Of matrices, not of biases", 0, 1)
+    muon: bool = field(
+        default=True,
+        metadata={"title": "Muon", "help": "Move matrices by Muon instead of AdamW"},
+    )
     gradient_norm: float = _option(1.0, "Gradient norm", "Clipped at this", 1e-6, 1e6)
     ema_decay: float = _option(0.99, "EMA decay", "Of the averaged weights", 0, 1)
     still_share: float = _option(
@@ -182,7 +186,7 @@ def _check_types(options: FineTuneOptions) -> None:
                 raise ValueError(f"{entry.name} = {value!r}: choose one of {choices}")
             continue
         wanted = (int, float) if kind is float else kind
-        if not isinstance(value, wanted) or isinstance(value, bool):
+        if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
             raise ValueError(f"{entry.name} = {value!r} is no {kind.__name__}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,42 +60,60 @@ class Optimisers:
 def make_optimiser(model: nn.Module, options: TrainOptions) -> Optimisers:
     """Return what moves everything in `model` that learns.
 
-    Matrices between hidden layers are moved by Muon (Jordan et al. 2024: the momentum's nearest
-    orthogonal matrix), scaled so that a step is as long as one of AdamW (Liu et al. 2025), all
-    else by AdamW. Each group of parameters has a "share" of the learning rate: one, but for the
-    blocks of the image encoder, whose rates fall by `layer_decay` from each block to the one
+    The rate of the blocks of the image encoder falls by `layer_decay` from each block to the one
     before it.
     """
     names = [name for name, _ in model.named_parameters()]
     depth = 1 + max((_block(name, -1) for name in names), default=-1)
+
+    def share(name: str) -> float:
+        return options.layer_decay ** (depth - _block(name, depth))
+
+    return move_all(model, share, options.weight_decay, use_muon=options.muon)
+
+
+def move_all(
+    model: nn.Module, share: Callable[[str], float], weight_decay: float, *, use_muon: bool
+) -> Optimisers:
+    """Return optimisers of all parameters that require a gradient.
+
+    Matrices between hidden layers are moved by Muon (Jordan et al. 2024: along the orthogonal
+    matrix that is nearest to the momentum), scaled so that a step is as long as one of AdamW (Liu
+    et al. 2025); all else by AdamW, with weight decay on matrices alone.
+
+    Parameters
+    ----------
+    model : Module
+    share : callable
+        Takes the name of a parameter and gives its rate over that of the run; kept in each group
+        as "share".
+    weight_decay : float
+    use_muon : bool
+        Else AdamW moves everything.
+    """
     groups: dict[tuple[bool, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        is_matrix = parameter.dim() > 1 and "embed" not in name and "token" not in name
-        is_turned = options.muon and is_matrix and parameter.dim() == 2
-        share = options.layer_decay ** (depth - _block(name, depth))
-        groups.setdefault((is_turned, share, is_matrix), []).append(parameter)
-    rows = {
-        is_turned: [
-            {
-                "params": parameters,
-                "share": share,
-                "weight_decay": options.weight_decay if is_matrix else 0.0,
-            }
-            for (turned, share, is_matrix), parameters in groups.items()
-            if turned == is_turned
+        if parameter.requires_grad:
+            is_matrix = parameter.dim() > 1 and "embed" not in name and "token" not in name
+            is_turned = use_muon and is_matrix and parameter.dim() == 2
+            groups.setdefault((is_turned, share(name), is_matrix), []).append(parameter)
+    turned, others = (
+        [
+            {"params": ps, "share": part, "weight_decay": weight_decay if is_matrix else 0.0}
+            for (is_turned, part, is_matrix), ps in groups.items()
+            if is_turned == wanted
         ]
-        for is_turned in (True, False)
-    }
-    rate = options.learning_rate
+        for wanted in (True, False)
+    )
     parts: list[torch.optim.Optimizer] = []
-    if rows[True]:
-        parts.append(torch.optim.Muon(rows[True], lr=rate, adjust_lr_fn="match_rms_adamw"))
-    if rows[False]:
-        parts.append(torch.optim.AdamW(rows[False], lr=rate, betas=_BETAS, fused=True))
+    if turned:
+        parts.append(torch.optim.Muon(turned, lr=1.0, adjust_lr_fn="match_rms_adamw"))
+    if others:
+        parts.append(torch.optim.AdamW(others, lr=1.0, betas=_BETAS, fused=True))
     return Optimisers(tuple(parts))
 
 
-def set_rate(optimiser: Optimisers | torch.optim.Optimizer, rate: float) -> None:
+def set_rate(optimiser: Optimisers, rate: float) -> None:
     """Give every group its share of a learning rate."""
     for group in optimiser.param_groups:
         group["lr"] = rate * group["share"]
