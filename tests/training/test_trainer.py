@@ -18,7 +18,6 @@ from napari_sam2.training.checkpointing import export_average, read_options
 from napari_sam2.training.clips import Clip
 from napari_sam2.training.optimiser import make_optimiser, set_rate
 from napari_sam2.training.options import TrainOptions, second_stage
-from napari_sam2.training.peer import SHARED, Peer
 from napari_sam2.training.schedule import (
     choose_plan,
     choose_stream,
@@ -197,22 +196,6 @@ def test_matrices_are_turned_by_muon_and_everything_learns_once() -> None:
     assert isinstance(turned, torch.optim.Muon)
     assert all(p.dim() == 2 for g in turned.param_groups for p in g["params"])
     assert len(make_optimiser(model, replace(OPTIONS, muon=False)).parts) == 1
-
-
-def test_peers_meet_half_way_and_do_not_wait(tmp_path: Path) -> None:
-    folders = [tmp_path / "a", tmp_path / "b"]
-    models = [torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)]
-    for value, folder, model in zip((1.0, 3.0), folders, models, strict=True):
-        folder.mkdir()
-        torch.nn.init.constant_(model.weight, value)
-    first, second = Peer(*folders), Peer(*reversed(folders))
-    assert not first.meet({"model": models[0]})  # the other has laid down nothing yet
-    assert second.meet({"model": models[1]})
-    assert torch.equal(models[1].weight, torch.full((2, 2), 2.0))
-    assert not second.meet({"model": models[1]})  # nothing new
-    (folders[1] / SHARED).write_bytes(b"half a file")
-    assert not first.meet({"model": models[0]})
-    assert torch.equal(models[0].weight, torch.ones(2, 2))
 
 
 def test_options_of_a_run_are_read_back(whole_run: Trainer) -> None:

@@ -18,7 +18,6 @@ from napari_sam2.training.checkpointing import OPTIONS, export_average, read_opt
 from napari_sam2.training.clips import default_sources
 from napari_sam2.training.held_back import held_back
 from napari_sam2.training.options import TrainOptions, second_stage
-from napari_sam2.training.peer import Peer
 from napari_sam2.training.trainer import TrainData, Trainer, fast_attention
 from napari_sam2.training.validation import summary, validate
 
@@ -43,9 +42,6 @@ def train(  # noqa: PLR0913 - each argument is an option that the user sees
     start: Annotated[
         Path | None, typer.Option("--from", help="Weights to start from: the second stage")
     ] = None,
-    peer: Annotated[
-        Path | None, typer.Option(help="Folder of a run beside, to average weights with")
-    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Any other option, as name=value")
     ] = None,
@@ -66,8 +62,7 @@ def train(  # noqa: PLR0913 - each argument is an option that the user sees
     sources, weights = default_sources(data, cache, movies=movies)
     _say("reading validation clips")
     run = TrainData(sources, weights, held_back(data, cache))
-    beside = None if peer is None else Peer(out, peer)
-    trainer = Trainer(PRESETS[preset], options, run, out, _say, beside)
+    trainer = Trainer(PRESETS[preset], options, run, out, _say)
     if not (resume and trainer.resume()) and start is not None:
         trainer.start_from(start)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -89,9 +89,6 @@ class TrainOptions:
     )
     bf16: bool = field(default=True, metadata={"title": "bfloat16", "help": "Autocast to bfloat16"})
     data_workers: int = _option(1, "Data workers", "Processes that make clips", 0, 64)
-    meet_seconds: float = _option(
-        120.0, "Meet every", "Seconds after which weights are averaged with a run beside", 1, 1e6
-    )
     checkpoint_seconds: float = _option(180.0, "Save every", "Seconds", 1, 1e6)
     validate_seconds: float = _option(480.0, "Validate every", "Seconds", 1, 1e6)
     log_steps: int = _option(20, "Log every", "Steps averaged in one row of the log", 1, 1e6)

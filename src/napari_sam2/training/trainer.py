@@ -31,7 +31,6 @@ from napari_sam2.training.clips import clip_batches
 from napari_sam2.training.initialise import expect_objects, initialise
 from napari_sam2.training.losses import answer_loss
 from napari_sam2.training.optimiser import make_optimiser, set_rate
-from napari_sam2.training.peer import Peer
 from napari_sam2.training.prompt_simulation import torch_generator
 from napari_sam2.training.run_log import RunLog
 from napari_sam2.training.schedule import (
@@ -87,8 +86,6 @@ class Trainer:
         Checkpoint, options and tables are written here.
     say : callable
         Takes a line about what happened.
-    peer : Peer or None
-        Another run to average weights with.
     """
 
     config: SAM2Config
@@ -96,7 +93,6 @@ class Trainer:
     data: TrainData
     folder: Path
     say: Say = field(default=lambda _: None)
-    peer: Peer | None = None
 
     def __post_init__(self) -> None:
         """Make the network, its average and the optimiser."""
@@ -158,7 +154,7 @@ class Trainer:
             Where the run stands; the checkpoint in the folder holds the same.
         """
         write_options(self.folder, self.options)
-        saved = validated = logged = met = self.state.elapsed
+        saved = validated = logged = self.state.elapsed
         while self._goes_on(stop_after):
             started = time.perf_counter()
             self._step()
@@ -167,9 +163,6 @@ class Trainer:
             if self.state.step % self.options.log_steps == 0:
                 self._write_log((self.state.elapsed - logged) / self.options.log_steps)
                 logged = self.state.elapsed
-            if self.peer is not None and self.state.elapsed - met >= self.options.meet_seconds:
-                self.peer.meet({"model": self.model, "average": self.average, "head": self.head})
-                met = self.state.elapsed
             if self.state.elapsed - saved >= self.options.checkpoint_seconds:
                 self._try_to_save()
                 saved = self.state.elapsed
