@@ -24,6 +24,8 @@ class ObjectInfo:
         The object that divided into this one.
     locked : frozenset of int
         Frames that no run may change although the object is in work.
+    is_locked : bool
+        Whether no run may change any frame although the object is in work.
     """
 
     object_id: int
@@ -31,3 +33,13 @@ class ObjectInfo:
     state: ReviewState = "in work"
     parent: int | None = None
     locked: frozenset[int] = frozenset()
+    is_locked: bool = False
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every frame is to stay as it is."""
+        return self.is_locked or self.state == "accepted"
+
+    def holds(self, frame: int) -> bool:
+        """Whether the mask on a frame is to stay as it is."""
+        return self.is_fixed or frame in self.locked

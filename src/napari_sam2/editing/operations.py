@@ -223,14 +223,22 @@ def rename(document: Document, object_id: int, name: str) -> Change:
 
 
 def lock(
-    document: Document, object_id: int, frames: Sequence[int], *, locked: bool = True
+    document: Document,
+    object_id: int,
+    frames: Sequence[int] | None = None,
+    *,
+    locked: bool = True,
 ) -> Change:
-    """Lock or unlock masks of an object on some frames."""
+    """Lock or unlock masks of an object on some frames, by default on every frame."""
     _check(document, object_id)
     info = document.info(object_id)
-    now = info.locked | set(frames) if locked else info.locked - set(frames)
+    if frames is None:
+        now = replace(info, is_locked=locked, locked=info.locked if locked else frozenset())
+    else:
+        held = info.locked | set(frames) if locked else info.locked - set(frames)
+        now = replace(info, locked=held)
     title = f"{'lock' if locked else 'unlock'} object {object_id}"
-    return _change(document, title, {}, {}, {object_id: replace(info, locked=now)})
+    return _change(document, title, {}, {}, {object_id: now})
 
 
 def _hand_over(

@@ -314,16 +314,22 @@ class Tracker:
     ) -> None:
         """Make the memories of prompted frames from masks, and call every mask tracked."""
         for frame in session.prompts.frames(object_id):
-            record = session.masklets.record(object_id, frame)
-            if record is None:
-                continue  # not answered yet: committing does
-            if record.visible:
-                state.view = planner.view_of(record.bbox, state.view, session.views_in_use())
-            state.view = state.view or planner.whole
-            memory = self._encode_again(session, object_id, frame, state.view)
-            state.bank.commit(frame, memory, session.prompts.on(object_id, frame))
+            self.recall_frame(session, planner, object_id, frame)
         for frame in session.masklets.frames(object_id):
             state.tracked[frame] = state.revision
+
+    def recall_frame(
+        self, session: VideoSession, planner: ViewPlanner, object_id: int, frame: int
+    ) -> None:
+        """Make the memory of a prompted frame from its mask, if there is one."""
+        state, record = session.objects[object_id], session.masklets.record(object_id, frame)
+        if record is None:
+            return  # not answered yet: committing does
+        if record.visible:
+            state.view = planner.view_of(record.bbox, state.view, session.views_in_use())
+        state.view = state.view or planner.whole
+        memory = self._encode_again(session, object_id, frame, state.view)
+        state.bank.commit(frame, memory, session.prompts.on(object_id, frame))
 
     def _memory(self, session: VideoSession, object_id: int, frame: int, view: View) -> FrameMemory:
         bank = session.objects[object_id].bank

@@ -228,8 +228,9 @@ class VideoPredictor:
         others: Iterable[int] = (),
     ) -> tuple[ObjectResult, ...]:
         prompted = set(session.prompts.objects_on(frame))
-        free = [i for i in objects if i not in prompted]
-        locked = {i for i in session.objects if session.locks.holds(i, frame)}
+        # Locks may have come since the run was planned, and hold for objects without prompts too.
+        locked = {i for i in session.masklets.object_ids() if session.locks.holds(i, frame)}
+        free = [i for i in objects if i not in prompted and not session.locks.holds(i, frame)]
         fixed = sorted((prompted | locked | set(others)) - set(free))
         planner = self._planner(session)
         records = self._tracker.track(session, planner, (frame, step), free, fixed)
@@ -249,6 +250,10 @@ class VideoPredictor:
         for frame in frames:
             prompts = session.prompts.on(object_id, frame)
             if state.bank.is_committed(frame, prompts):
+                continue
+            if self._is_kept(session, object_id, frame):
+                self._tracker.recall_frame(session, self._planner(session), object_id, frame)
+                state.tracked[frame] = state.revision
                 continue
             answered = self._answerer.answer(session, object_id, frame, prompts)
             self._write(session, object_id, frame, answered)
@@ -270,6 +275,11 @@ class VideoPredictor:
         record = record_of_answer(answered)
         session.masklets.write(object_id, frame, record)
         return record
+
+    def _is_kept(self, session: VideoSession, object_id: int, frame: int) -> bool:
+        """Whether a locked mask stands in for the answer to the prompts."""
+        is_locked = session.locks.holds(object_id, frame)
+        return is_locked and session.masklets.record(object_id, frame) is not None
 
     def _state(self, session: VideoSession, object_id: int) -> ObjectState:
         self._adopt(session)

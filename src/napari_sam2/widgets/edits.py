@@ -109,8 +109,10 @@ class Edits:
         """Name an object."""
         return self._perform(partial(operations.rename, object_id=object_id, name=name))
 
-    def lock(self, object_id: int, frames: Sequence[int], *, locked: bool = True) -> bool:
-        """Lock or unlock an object's masks on some frames."""
+    def lock(
+        self, object_id: int, frames: Sequence[int] | None = None, *, locked: bool = True
+    ) -> bool:
+        """Lock or unlock an object's masks on some frames, by default on every frame."""
         return self._perform(
             partial(operations.lock, object_id=object_id, frames=frames, locked=locked)
         )

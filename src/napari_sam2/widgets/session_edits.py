@@ -38,6 +38,6 @@ def _lock(session: VideoSession, object_id: int, info: ObjectInfo | None) -> Non
     session.locks.remove(object_id)
     if info is None:
         return
-    if info.state == "accepted":
+    if info.is_fixed:
         session.locks.add(object_id)
     session.locks.add(object_id, info.locked)
