@@ -8,6 +8,7 @@ import pytest
 from napari_sam2.editing import operations
 from napari_sam2.editing.change import Change
 from napari_sam2.editing.document import Document
+from napari_sam2.editing.locks import spare
 from napari_sam2.editing.objects import ObjectInfo
 from napari_sam2.masklets import MaskletSet, MaskRecord
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
@@ -53,6 +54,7 @@ OPERATIONS = {
     "accept": lambda d: operations.review(d, 1, "accepted"),
     "rename": lambda d: operations.rename(d, 1, "neuron"),
     "lock": lambda d: operations.lock(d, 1, [2, 3]),
+    "lock everywhere": lambda d: operations.lock(d, 1),
 }
 
 
@@ -172,3 +174,27 @@ def test_changes_add_up(document: Document) -> None:
     assert state(document) == before
     assert first.then(first.inverse()).is_empty
     assert Change("x").is_empty
+
+
+def test_unlocking_everywhere_frees_single_frames_too(document: Document) -> None:
+    document.apply(operations.lock(document, 1, [2]))
+    assert [document.info(1).holds(t) for t in (1, 2)] == [False, True]
+    document.apply(operations.lock(document, 1))
+    assert document.info(1).holds(9)
+    document.apply(operations.lock(document, 1, locked=False))
+    assert not any(document.info(1).holds(t) for t in range(10))
+    document.apply(operations.review(document, 1, "accepted"))
+    assert document.info(1).holds(9)
+
+
+def test_a_brush_spares_locked_masks(document: Document) -> None:
+    document.apply(operations.lock(document, 1, [3]))
+    stroke = np.zeros(SHAPE[1:], bool)
+    stroke[0:8, 4:12] = True  # over the whole of object 1
+    eaten = document.masklets.mask(1, 3) & ~stroke
+    assert set(spare(document, 2, {1: eaten, 9: stroke})) == {1, 9}
+    left = spare(document, 3, {1: eaten, 9: stroke})
+    assert set(left) == {9}
+    np.testing.assert_array_equal(left[9], stroke & ~document.masklets.mask(1, 3))
+    only_there = document.masklets.mask(1, 3) | document.masklets.mask(2, 3)
+    assert spare(document, 3, {2: only_there}) == {}

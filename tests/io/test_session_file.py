@@ -53,6 +53,7 @@ def document() -> Document:
     document.prompts.add(MaskPrompt(70000, 0, disc(30, 30, 4).mask(SHAPE[1:])))
     document.objects[2] = ObjectInfo(2, "left", "accepted", parent=1)
     document.objects[1] = ObjectInfo(1, locked=frozenset({2, 4}))
+    document.objects[70000] = ObjectInfo(70000, is_locked=True)
     return document
 
 
@@ -180,6 +181,19 @@ def test_the_movie_is_known_again(movie) -> None:
 def damaged(root: Path, **changes: object) -> None:
     head = root / "session.json"
     head.write_text(json.dumps({**json.loads(head.read_text()), **changes}))
+
+
+def test_a_session_of_the_first_format_opens(tmp_path: Path, movie, document) -> None:
+    root = tmp_path / "a.sam2"
+    SessionFolder(root, MovieStamp.of(movie)).write_all(document, {})
+    entries = json.loads((root / "session.json").read_text())["objects"]
+    for entry in entries:
+        del entry["is_locked"]  # came with the second format
+    damaged(root, version=1, objects=entries)
+    objects = read_session(root).document.objects
+    assert objects[1] == document.objects[1]
+    assert objects[2] == document.objects[2]
+    assert not objects[70000].is_fixed
 
 
 def test_what_cannot_be_read_says_so(tmp_path: Path, movie, document) -> None:

@@ -25,7 +25,8 @@ from napari_sam2.io.writing import writing_whole
 __all__ = ["MovieStamp", "SessionFolder", "SessionRecord", "read_session"]
 
 FORMAT = "napari-sam2 session"
-VERSION = 1
+VERSION = 2
+"""The second one knows objects that are locked as a whole."""
 SUFFIX = ".sam2"
 _SAMPLED_FRAMES = 3
 

@@ -14,6 +14,7 @@ from napari_sam2.editing import operations
 from napari_sam2.editing.change import Change, Place
 from napari_sam2.editing.document import Document
 from napari_sam2.editing.history import History, Step
+from napari_sam2.editing.locks import held_on, spare
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from napari_sam2.widgets.coordinates import movie_of, shown_frame
@@ -77,6 +78,7 @@ class OpenMovie:
         self._steps: dict[Place | int, Step] = {}
         self._deleted: set[int] = set()
         self._refused: list[Prompt] = []
+        self._held: set[Place] = set()
         self._painted: set[int] = set()
         self.layers.edited.connect(self._on_edit)
         self.layers.painted.connect(self._on_painted)
@@ -146,8 +148,15 @@ class OpenMovie:
 
     def take_frame(self, number: int, result: FrameResult) -> None:
         """Write the masks that a run made on a frame; the whole run is one step to undo."""
+        held = held_on(self.document, result.frame)
         records = [(one.object_id, one.record) for one in result.objects]
-        self._put(number, "tracking", result.frame, records)
+        self._put(number, "tracking", result.frame, [one for one in records if one[0] not in held])
+        for object_id, record in records:
+            kept = self.document.masklets.record(object_id, result.frame)
+            if object_id in held and record != kept:
+                # Locked while this was on its way: the engine goes back to what is shown.
+                back = Change("keep", {(object_id, result.frame): (record, kept)})
+                self._worker.submit(partial(self._engine.apply, back))
 
     def _put(
         self,
@@ -194,13 +203,21 @@ class OpenMovie:
         refused, self._refused = self._refused, []
         if refused:
             self.layers.discard(lambda prompt: prompt in refused)
+        held, self._held = self._held, set()
+        for place in held:
+            self.layers.draw(*place, self.document.prompts.on(*place))
         frames, self._painted = self._painted, set()
         for frame in frames:
             self._take_strokes(frame)
 
     def _take_strokes(self, frame: int) -> None:
         """Make what was painted on a frame prompts: one step, however many objects it touched."""
-        masks = self.layers.canvas.painted(frame)
+        painted = self.layers.canvas.painted(frame)
+        masks = spare(self.document, frame, painted)
+        if held := held_on(self.document, frame) & painted.keys():
+            self.layers.canvas.restore(frame)
+            self.layers.canvas.refresh(self.frame)
+            self._tell_held(held)
         prompts = [MaskPrompt(owner, frame, mask) for owner, mask in masks.items()]
         if not prompts:
             return
@@ -217,6 +234,7 @@ class OpenMovie:
     def _on_edit(self, gone: list[Drawn], come: list[Drawn]) -> None:
         """Ask for what the user's clicks and boxes change."""
         self.touched.emit(self)
+        gone, come = self._without_held(gone), self._without_held(come)
         problems = {prompt: self.layers.movie.problem_with(prompt) for prompt in come}
         for prompt, problem in problems.items():
             if problem is not None:
@@ -230,6 +248,21 @@ class OpenMovie:
             if isinstance(prompt, BoxPrompt):
                 self._take_back_older(prompt)
             self._add(prompt)
+
+    def _without_held(self, prompts: list[Drawn]) -> list[Drawn]:
+        """Leave out the prompts of locked masks; they are drawn as before at the next `settle`."""
+        held = [one for one in prompts if self.document.info(one.object_id).holds(one.frame)]
+        if held:
+            self._held |= {(one.object_id, one.frame) for one in held}
+            self._tell_held({one.object_id for one in held})
+            self.unsettled.emit()
+        return [one for one in prompts if one not in held]
+
+    def _tell_held(self, objects: Iterable[int]) -> None:
+        first = min(objects)
+        is_accepted = self.document.info(first).state == "accepted"
+        remedy = "accepted: take it back into work" if is_accepted else "locked: unlock it"
+        self.told.emit(Status(f"Object {first} stays as it is, it is {remedy} first", "error"))
 
     def _on_painted(self) -> None:
         self._painted.add(self.frame)

@@ -91,6 +91,10 @@ class LabelCanvas:
         if region is not None:
             self._repaint(frame, region)
 
+    def restore(self, frame: int) -> None:
+        """Paint a frame anew with the masks that are known, over what the user drew."""
+        self._repaint(frame, (0, 0, *self.masklets.shape[1:]))
+
     def remove_object(self, object_id: int) -> None:
         """Remove every mask of an object."""
         for frame in self.masklets.frames(object_id):
