@@ -8,6 +8,15 @@ import numpy as np
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def _own_preferences(tmp_path):
+    """Keep the user's choices out of tests, and the tests' out of the user's."""
+    from qtpy.QtCore import QSettings
+
+    place = str(tmp_path / "preferences")
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, place)
+
+
 @pytest.fixture(scope="session")
 def small_network(tmp_path_factory):
     """File of a small network with random weights: enough where the look of masks is no matter."""

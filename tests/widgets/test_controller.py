@@ -542,14 +542,13 @@ def test_new_pixels_begin_a_new_session(make_controller, synthetic, answered):
 
 def test_a_network_that_cannot_be_loaded_says_why(make_controller, synthetic, drive, tmp_path):
     _, controller = make_controller(synthetic.images, network=None)
-    changes = []
-    controller.events.model_changed.connect(lambda *names: changes.append(names))
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"no weights")
     controller.load_model(str(broken))
     drive(controller, lambda: controller.told and controller.told[-1].level == "error")
     assert "truncated" in controller.told[-1].text
-    assert changes[-1] == ("", "")
+    assert controller.models.line == "No network is loaded"
+    assert controller.models.coming is None
 
 
 def test_a_device_that_is_not_there_is_refused(make_controller, synthetic, drive, small_network):

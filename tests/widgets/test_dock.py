@@ -283,7 +283,7 @@ def test_loading_a_network_does_not_hold_the_window_up(open_dock, synthetic, qtb
     qtbot.waitUntil(lambda: "is ready" in widget.status_label.text(), timeout=60_000)
     heart.stop()
     assert np.diff(beats).max() < LONGEST_GAP
-    assert "float32" in widget.source_panel.device_label.text()
+    assert "float32" in widget.model_panel.line_label.text()
 
 
 def test_the_cancel_button_keeps_what_is_done(open_dock, synthetic, qtbot):

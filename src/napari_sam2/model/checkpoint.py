@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import pooch
 import safetensors
 import torch
 from torch import Tensor
@@ -38,6 +39,7 @@ __all__ = [
     "models_folder",
     "trained_folder",
     "trained_model",
+    "weights_hash",
 ]
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
@@ -152,6 +154,23 @@ def load_model(
     _check_fit(model, weights, path)
     model.load_state_dict(weights, strict=True, assign=True)
     return model.to(device).eval()
+
+
+def weights_hash(name_or_path: str | Path) -> str:
+    """Return the sha256 of a network's file, which has to be on this machine.
+
+    Raises
+    ------
+    ValueError
+        If there is no such network.
+    FileNotFoundError
+        If there is no such file.
+    """
+    name, known = str(name_or_path), available_models()
+    if name in known and known[name].sha256 is not None:
+        return str(known[name].sha256)  # what was loaded under this name has been checked
+    path = known[name].path() if name in known else _existing(name, known)
+    return str(pooch.file_hash(str(path), alg="sha256"))
 
 
 def load_weights(model: SAM2, path: Path) -> None:

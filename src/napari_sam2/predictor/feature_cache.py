@@ -25,8 +25,7 @@ class FeatureCache:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        if max_bytes < 0:
-            raise ValueError(f"a cache cannot hold {max_bytes} bytes: give 0 or more")
+        _check_limit(max_bytes)
         self.max_bytes = max_bytes
         self._features: OrderedDict[Key, ImageFeatures] = OrderedDict()
         self._bytes = 0
@@ -56,6 +55,20 @@ class FeatureCache:
             while self._bytes > self.max_bytes:
                 self._drop(next(iter(self._features)))
 
+    def resize(self, max_bytes: int) -> None:
+        """Keep at most so many bytes from now on, and let go of what is too much.
+
+        Raises
+        ------
+        ValueError
+            If the number is negative.
+        """
+        _check_limit(max_bytes)
+        with self._lock:
+            self.max_bytes = max_bytes
+            while self._bytes > self.max_bytes:
+                self._drop(next(iter(self._features)))
+
     def clear(self) -> None:
         """Let go of everything, as when the intensity mapping has changed."""
         with self._lock:
@@ -74,3 +87,8 @@ class FeatureCache:
         features = self._features.pop(key, None)
         if features is not None:
             self._bytes -= features.num_bytes
+
+
+def _check_limit(max_bytes: int) -> None:
+    if max_bytes < 0:
+        raise ValueError(f"a cache cannot hold {max_bytes} bytes: give 0 or more")

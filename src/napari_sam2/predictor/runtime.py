@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["DTYPES", "Runtime", "keep_heap"]
+__all__ = ["DTYPES", "Runtime", "devices", "keep_heap"]
 
 DTYPES: dict[str, torch.dtype] = {
     "float32": torch.float32,
@@ -78,6 +78,14 @@ class Runtime:
             count = torch.get_num_threads()
             return f"CPU, {count} thread{'s' * (count > 1)}, {precision}"
         return f"{self.device.type.upper()}, {precision}"
+
+
+def devices() -> tuple[str, ...]:
+    """Return the devices of this machine by the names that `Runtime.auto` takes."""
+    found = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return tuple(found)
 
 
 def keep_heap() -> bool:

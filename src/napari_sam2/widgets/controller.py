@@ -18,6 +18,7 @@ from napari_sam2.widgets.engine import Engine
 from napari_sam2.widgets.events import ControllerEvents, RunState
 from napari_sam2.widgets.layers import SegmentationLayers, Tool
 from napari_sam2.widgets.live_view import LiveView
+from napari_sam2.widgets.models import Models
 from napari_sam2.widgets.object_choice import ObjectChoice
 from napari_sam2.widgets.open_movie import OpenMovie
 from napari_sam2.widgets.sessions import Sessions
@@ -51,6 +52,8 @@ class SegmentationController:
         The object in work: new, next, previous, sign.
     edits : Edits
         Merge, split, swap, divide, review; undo and redo.
+    models : Models
+        The network in use: load, test, memory.
     sessions : Sessions
         Saving and reopening.
     live : LiveView
@@ -62,11 +65,12 @@ class SegmentationController:
         self.live = LiveView(viewer)
         self.objects = ObjectChoice(self._known_objects)
         self.edits = Edits(lambda: self._movie)
-        self.sessions = Sessions(viewer, lambda: self._movie, self.set_image, wake)
         self._viewer = viewer
         self._wake = wake
         self._worker = Worker(wake)
         self._engine = Engine(self._worker.post)
+        self.models = Models(self._worker, self._engine)
+        self.sessions = Sessions(viewer, lambda: self._movie, self.set_image, wake, self.models)
         self._movies: dict[Image, OpenMovie] = {}
         self._movie: OpenMovie | None = None
         self._run_state: RunState = "idle"
@@ -77,6 +81,7 @@ class SegmentationController:
         self.edits.done.connect(self._redraw_soon)
         self.edits.told.connect(self._tell)
         self.sessions.told.connect(self._tell)
+        self.models.told.connect(self._tell)
         self.objects.changed.connect(self._show_choice)
         self.objects.sign_changed.connect(self._show_choice)
         self._worker.start(self._engine)
@@ -106,17 +111,11 @@ class SegmentationController:
         """Whether the thread that runs the network is there."""
         return self._worker.is_alive
 
-    def load_model(self, name: str = "bundled", device: str | None = None) -> None:
-        """Load a network in the background; clicks made meanwhile are answered after it.
-
-        Parameters
-        ----------
-        name : str
-            A name of `napari_sam2.model.registry.available_models`, or the path of a checkpoint.
-        device : str, optional
-            ``"cpu"``, ``"cuda"``, ``"mps"``; by default the fastest there is.
-        """
-        self._worker.submit(partial(self._engine.load, name, device))
+    def load_model(
+        self, name: str = "bundled", device: str | None = None, dtype: str | None = None
+    ) -> None:
+        """Load a network in the background; see `Models.load`."""
+        self.models.load(name, device, dtype)
 
     def set_image(self, image: Image | None) -> None:
         """Work on this image layer from now on; going back to an earlier one goes on there."""
@@ -221,6 +220,7 @@ class SegmentationController:
         for image in tuple(self._movies):
             self._drop(image)
         self._movie = None
+        self.models.close()
         self._worker.close()
 
     def poll(self) -> float | None:
@@ -241,13 +241,13 @@ class SegmentationController:
     def _receive(self, message: messages.Message) -> None:
         """Take one message."""
         match message:
-            case messages.ModelLoading(name=name):
-                self.events.model_changed.emit(name, "")
-                self._tell(status.loading_status(message))
-            case messages.ModelReady(name=name, device=device, seconds=seconds):
-                self.sessions.network = name
-                self.events.model_changed.emit(name, device)
-                self._tell(Status(f"{name} is ready ({seconds:.1f} s)"))
+            case (
+                messages.ModelLoading()
+                | messages.ModelReady()
+                | messages.DownloadStopped()
+                | messages.Tested()
+            ):
+                self.models.receive(message)
             case messages.Predicted():
                 movie = self._find(message.movie)
                 if movie is not None and movie.take_answer(message):
@@ -293,8 +293,8 @@ class SegmentationController:
         logger.error("%s failed", failure.task, exc_info=failure.error)
         if failure.prompt is not None and self._movie is not None:
             self._movie.take_back(failure.prompt)
-        if failure.task == "model":
-            self.events.model_changed.emit("", "")
+        if failure.task in ("model", "test"):
+            self.models.receive(failure)
         self._tell(status.failure_status(failure))
 
     def _on_removed(self, event: Any) -> None:

@@ -11,14 +11,17 @@ from qtpy.QtWidgets import QApplication, QFrame, QLabel, QMainWindow, QVBoxLayou
 
 from napari_sam2.widgets import keys
 from napari_sam2.widgets.controller import SegmentationController
+from napari_sam2.widgets.model_panel import ModelPanel
 from napari_sam2.widgets.object_panel import ObjectPanel
+from napari_sam2.widgets.preferences import Preferences
 from napari_sam2.widgets.run_panel import RunPanel
 from napari_sam2.widgets.session_panel import SessionPanel
-from napari_sam2.widgets.source_panel import DEFAULT_MODEL, SourcePanel
+from napari_sam2.widgets.source_panel import SourcePanel
 
 if TYPE_CHECKING:
     from napari_sam2.widgets.status import Status
 
+DEFAULT_MODEL = "bundled"
 _STATUS_STYLES = {"info": "", "busy": "font-style: italic;", "error": "color: #e5484d;"}
 
 
@@ -60,12 +63,20 @@ class TrackWidget(QWidget):
         self.status_label.setWordWrap(True)
         self.status_label.setMinimumHeight(2 * self.status_label.fontMetrics().height() + 4)
         self.status_label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.preferences = Preferences.load()
         self.source_panel = SourcePanel(viewer, self.controller)
+        self.model_panel = ModelPanel(self.controller, self.preferences)
         self.object_panel = ObjectPanel(viewer, self.controller)
         self.run_panel = RunPanel(self.controller)
         self.session_panel = SessionPanel(self.controller)
         layout = QVBoxLayout(self)
-        panels = (self.source_panel, self.object_panel, self.run_panel, self.session_panel)
+        panels = (
+            self.source_panel,
+            self.model_panel,
+            self.object_panel,
+            self.run_panel,
+            self.session_panel,
+        )
         for panel in panels:
             layout.addWidget(panel)
             layout.addWidget(_line())
@@ -75,7 +86,7 @@ class TrackWidget(QWidget):
         keys.bind(viewer, self.controller, both=self.run_panel.run)
         QApplication.instance().aboutToQuit.connect(self.shut_down)
         self._choose_first_image()
-        self.controller.load_model(DEFAULT_MODEL)
+        self.controller.models.begin(self.preferences, DEFAULT_MODEL)
 
     def shut_down(self) -> None:
         """End the worker and let go of the viewer; the layers stay. Can be called twice."""

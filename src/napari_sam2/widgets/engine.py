@@ -19,6 +19,7 @@ from napari_sam2.widgets.messages import (
     Progress,
     RunEnded,
     Task,
+    Tested,
     TracksChanged,
 )
 from napari_sam2.widgets.session_edits import take_over
@@ -90,6 +91,8 @@ class Engine:
         # By session: objects whose memories are older than their masks.
         self._edited: dict[str, set[int]] = {}
         self._limits: Movie | None = None  # new contrast that waits for the end of a run
+        self._name = ""
+        self._cache_bytes: int | None = None
 
     def has_work(self) -> bool:
         """Whether a click waits for its answer or a run for its next frame."""
@@ -118,26 +121,47 @@ class Engine:
 
     # Commands. Each is one entry of the worker's queue.
 
-    def load(self, name: str, device: str | None = None) -> None:
+    def load(self, name: str, device: str | None = None, dtype: str | None = None) -> None:
         """Load a network, downloading it when it is not there yet; a run is cancelled first."""
 
         def work() -> None:
             self._post(ModelLoading(name))
             started = time.perf_counter()
-            from napari_sam2.model.checkpoint import load_model
-            from napari_sam2.predictor.runtime import Runtime
+            from napari_sam2.model.checkpoint import load_model, weights_hash
+            from napari_sam2.predictor.runtime import Runtime, devices
             from napari_sam2.predictor.video import VideoPredictor
 
             _leave_a_core_to_the_window()
-            runtime = Runtime.auto(device)
-            model = load_model(name, progress=self._download_progress(name))
+            runtime = Runtime.auto(device, dtype)
+            model = load_model(name)
             predictor = VideoPredictor(model, runtime=runtime)
             self.cancel()
             self._predictor = predictor
             seconds = time.perf_counter() - started
-            self._post(ModelReady(name, runtime.describe(), seconds))
+            self._name = name
+            here = runtime.describe()
+            self._post(ModelReady(name, here, seconds, weights_hash(name), devices()))
 
         self._attempt("model", work)
+
+    def test(self) -> None:
+        """Measure the network in use on this machine; a run is cancelled first."""
+
+        def work() -> None:
+            from napari_sam2.widgets.self_test import measure
+
+            self.cancel()
+            if self._predictor is None:
+                raise RuntimeError("no network is loaded; choose one first")
+            self._post(Tested(self._name, measure(self._predictor)))
+
+        self._attempt("test", work)
+
+    def set_cache_bytes(self, most: int) -> None:
+        """Keep at most so many bytes of encoded frames for each movie."""
+        self._cache_bytes = most
+        for session in self._sessions.values():
+            session.features.resize(most)
 
     def open(self, key: str, movie: Movie) -> None:
         """Go to the session of a movie, beginning it when there is none under this key."""
@@ -148,6 +172,8 @@ class Engine:
             self._session = None
             if key not in self._sessions:
                 self._sessions[key] = _open_session(movie)
+                if self._cache_bytes is not None:
+                    self._sessions[key].features.resize(self._cache_bytes)
             self._session, self._key = self._sessions[key], key
 
         self._attempt("movie", work)
@@ -245,19 +271,6 @@ class Engine:
         """End the run between two frames and keep what it has done."""
         if self._run is not None:
             self._end_run("cancelled")
-
-    def _download_progress(self, name: str) -> Callable[[int, int | None], None]:
-        """Return what a download tells its progress; it is passed on at every percent."""
-        told = -1
-
-        def tell(done: int, total: int | None) -> None:
-            nonlocal told
-            percent = 100 * done // total if total else 0
-            if total and percent > told:
-                told = percent
-                self._post(ModelLoading(name, done, total))
-
-        return tell
 
     def _answer(self, object_id: int, frame: int, ticket: int) -> None:
         """Post the mask for the prompts of an object on a frame."""

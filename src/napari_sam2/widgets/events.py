@@ -17,8 +17,6 @@ class ControllerEvents(SignalGroup):
 
     image_changed = Signal(object)
     """The image layer in work, or None."""
-    model_changed = Signal(str, str)
-    """Name and device of the network; the device is empty while it loads or when it failed."""
     run_changed = Signal(str)
     """A `RunState`."""
     progressed = Signal(messages.Progress)

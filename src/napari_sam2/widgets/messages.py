@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from napari_sam2.predictor.results import FrameResult
     from napari_sam2.prompts import Prompt
     from napari_sam2.tracking.tracks import Tracks
+    from napari_sam2.widgets.self_test import SelfTest
 
 Outcome = Literal["finished", "cancelled", "failed"]
-Task = Literal["model", "movie", "prompt", "predict", "run"]
+Task = Literal["model", "movie", "prompt", "predict", "run", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,28 @@ class ModelLoading:
 
 @dataclass(frozen=True, slots=True)
 class ModelReady:
-    """A network is loaded and answers from now on."""
+    """A network is loaded and answers from now on; `sha256` is the hash of its file."""
 
     name: str
     device: str
     seconds: float
+    sha256: str = ""
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadStopped:
+    """The user has stopped a download; what has arrived is kept."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What the network in use does on this machine."""
+
+    name: str
+    result: SelfTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,4 +126,5 @@ class Failed:
     prompt: Prompt | None = None
 
 
-Message = ModelLoading | ModelReady | Predicted | FrameTracked | RunEnded | TracksChanged | Failed
+ModelMessage = ModelLoading | ModelReady | DownloadStopped | Tested
+Message = ModelMessage | Predicted | FrameTracked | RunEnded | TracksChanged | Failed

@@ -12,14 +12,15 @@ from psygnal import Signal
 from napari_sam2.io.read import read_movie
 from napari_sam2.io.session_file import SUFFIX, MovieStamp, SessionRecord, read_session
 from napari_sam2.widgets.autosave import Autosave
-from napari_sam2.widgets.coordinates import movie_of
 from napari_sam2.widgets.readers import SESSION_KEY
+from napari_sam2.widgets.session_settings import restore, settings_of
 from napari_sam2.widgets.status import Status
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_sam2.widgets.models import Models
     from napari_sam2.widgets.open_movie import OpenMovie
 
 
@@ -36,6 +37,8 @@ class Sessions:
         Begins to work on an image layer.
     wake : callable
         Called from any thread when `watch` has something to tell.
+    models : Models
+        The network in use is noted in the session, and taken up when that is reopened.
     """
 
     told = Signal(Status)
@@ -49,6 +52,7 @@ class Sessions:
         movie: Callable[[], OpenMovie | None],
         set_image: Callable[[Image], None],
         wake: Callable[[], None],
+        models: Models,
     ) -> None:
         self._viewer = viewer
         self._movie = movie
@@ -56,8 +60,7 @@ class Sessions:
         self._wake = wake
         self._savers: dict[OpenMovie, Autosave] = {}
         self._known_problem: str | None = None
-        self.network = ""
-        """Name of the network in use, noted in the session."""
+        self._models = models
 
     @property
     def path(self) -> Path | None:
@@ -121,9 +124,8 @@ class Sessions:
             return False
         place = Path(path).parent if Path(path).name == "session.json" else Path(path)
         self.detach(movie)
-        movie.adopt(record.document)
+        self._take_up(movie, record, place)
         self._save_to(movie, place)
-        self._tell(_greeting(record, place))
         return True
 
     def watch(self) -> None:
@@ -134,7 +136,11 @@ class Sessions:
         self._known_problem = problem
         self.changed.emit()
         if problem is not None:
-            self._tell(f"The session is not saved: {problem}", is_error=True)
+            self._tell(
+                f"The session is not saved: {problem}. Work goes on; make room there, or choose "
+                "another folder with Save as…",
+                is_error=True,
+            )
         else:
             self._tell("The session is saved again")
 
@@ -163,9 +169,17 @@ class Sessions:
         if problem is not None:
             self._tell(f"{place.name} is not used: {problem}", is_error=True)
             return False
+        self._take_up(movie, record, place)
+        return True
+
+    def _take_up(self, movie: OpenMovie, record: SessionRecord, place: Path) -> None:
+        """Show what a session holds, as it was shown, and with the network it was made with."""
+        restore(movie.image, record.settings)
         movie.adopt(record.document)
         self._tell(_greeting(record, place))
-        return True
+        self._models.want(
+            str(record.settings.get("model", "")), str(record.settings.get("model_sha256", ""))
+        )
 
     def _save_to(self, movie: OpenMovie, place: Path) -> None:
         saver = Autosave(
@@ -180,18 +194,7 @@ class Sessions:
             self._savers[movie].note(frames)
 
     def _settings(self, movie: OpenMovie) -> Callable[[], dict[str, Any]]:
-        def settings() -> dict[str, Any]:
-            shown = movie_of(movie.image)
-            return {
-                "model": self.network,
-                "intensities": {
-                    "low": list(shown.low),
-                    "high": list(shown.high),
-                    "channels": list(shown.channels),
-                },
-            }
-
-        return settings
+        return partial(settings_of, movie.image, self._models)
 
     def _tell(self, text: str, *, is_error: bool = False) -> None:
         self.told.emit(Status(text, "error" if is_error else "info"))

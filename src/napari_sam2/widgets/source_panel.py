@@ -1,27 +1,24 @@
-"""The part of the dock that says what is segmented, and by which network."""
+"""The part of the dock that says what is segmented."""
 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Image
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFormLayout, QWidget
 
-from napari_sam2.model.registry import available_models
+from napari_sam2.widgets.model_panel import narrow_box
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_sam2.widgets.controller import SegmentationController
 
-DEFAULT_MODEL = "bundled"
-
 
 class SourcePanel(QWidget):
-    """Image layer, network and device.
+    """The image layer in work.
 
     Parameters
     ----------
@@ -35,25 +32,13 @@ class SourcePanel(QWidget):
         super().__init__()
         self._viewer = viewer
         self._controller = controller
-        self.image_box = _wide_box("The movie: a (T, Y, X) layer, or a picture. RGB is fine.")
-        self.model_box = _wide_box(
-            "The network. The bundled one needs no download and suits small cells;\n"
-            "the others are fetched when they are first chosen.\n"
-            'sam2.load_model("sam2.1-tiny")'
-        )
-        self.model_box.addItems(list(available_models()))
-        self.device_label = QLabel("not loaded yet")
-        self.device_label.setToolTip("Where the network runs, and in which precision")
+        self.image_box = narrow_box("The movie: a (T, Y, X) layer, or a picture. RGB is fine.")
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.addRow("Image", self.image_box)
-        layout.addRow("Network", self.model_box)
-        layout.addRow("Device", self.device_label)
         self.image_box.activated.connect(self._choose_image)
-        self.model_box.activated.connect(self._choose_model)
         controller.events.image_changed.connect(self._show_image)
-        controller.events.model_changed.connect(self._show_model)
         for event in self._layer_events():
             event.connect(self._list_images)
         self._list_images()
@@ -102,27 +87,3 @@ class SourcePanel(QWidget):
 
     def _choose_image(self, index: int) -> None:
         self._controller.set_image(self.image_box.itemData(index))
-
-    def _choose_model(self, index: int) -> None:
-        self._controller.load_model(self.model_box.itemText(index))
-
-    def _show_model(self, name: str, device: str) -> None:
-        """Show which network is in use, and where it runs."""
-        if name:
-            if self.model_box.findText(name) < 0:
-                self.model_box.addItem(name)
-                self.model_box.setItemData(
-                    self.model_box.count() - 1, Path(name).name, Qt.ItemDataRole.ToolTipRole
-                )
-            self.model_box.setCurrentText(name)
-        self.device_label.setText(device or ("loading…" if name else "not loaded"))
-
-
-def _wide_box(tool_tip: str) -> QComboBox:
-    """Return a combo box that may become narrower than its longest entry."""
-    box = QComboBox()
-    box.setToolTip(tool_tip)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(12)
-    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    return box

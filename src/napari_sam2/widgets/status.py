@@ -15,6 +15,7 @@ _FAILURES: dict[Task, str] = {
     "prompt": "The prompt was refused",
     "predict": "The click could not be answered",
     "run": "The run stopped",
+    "test": "The self-test failed",
 }
 
 
