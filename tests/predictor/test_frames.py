@@ -142,7 +142,7 @@ def test_a_colour_picture_is_one_frame():
         (np.zeros((5, 8, 9)), "TYXC", r"'TYXC' do not describe .*\(5, 8, 9\)"),
         (np.zeros((5, 8, 9)), "TXX", "one different letter"),
         (np.zeros((5, 8, 9)), "TCX", "Y and X among them"),
-        (np.zeros((5, 4, 8, 9)), "TZYX", "axis Z .* length 4 .* choose one plane"),
+        (np.zeros((5, 4, 3, 8, 9)), "TSCYX", "axis C .* length 3 .* choose one position"),
         (np.zeros((5, 4, 8, 9)), "PTYX", "axis P .* length 5"),
     ],
 )

@@ -52,14 +52,15 @@ class FrameEncoder:
         dict
             View to its features.
         """
-        found = {view: session.features.get((frame, view)) for view in views}
+        number = session.number(frame)
+        found = {view: session.features.get((number, view)) for view in views}
         missing = [view for view, features in found.items() if features is None]
         size = max(1, _BATCH_PIXELS // self._model.config.input_size**2)
         for start in range(0, len(missing), size):
             together = missing[start : start + size]
             encoded = self._encode(session, frame, together)
             for view, features in zip(together, encoded, strict=True):
-                session.features.put((frame, view), features)
+                session.features.put((number, view), features)
                 found[view] = features
         return {view: features for view, features in found.items() if features is not None}
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.planes import AxisLayout
 from napari_sam2.predictor.intensity import IntensityMapping
 
 __all__ = ["ArrayFrames", "FrameSource", "IntensityMapping", "Prefetcher"]
@@ -50,8 +51,15 @@ class ArrayFrames:
     array : array-like
         (T, Y, X), (T, Y, X, C) or one picture (Y, X) or (Y, X, C); bool, integer or float.
     axes : str, optional
-        The order of the axes when it is another one, such as ``"TCYX"``. T (or Z: a stack is a
-        movie), Y, X and C (or S); any other axis has to have length 1.
+        The order of the axes when it is another one, such as ``"TCYX"``. T, Z, Y, X and C (or S);
+        any other axis has to have length 1. Of time and depth together each plane is a frame.
+    channels : sequence of int, optional
+        Channels to read, in this order; all by default.
+
+    Attributes
+    ----------
+    grid : PlaneGrid
+        Times and slices of the frames.
 
     Raises
     ------
@@ -59,7 +67,9 @@ class ArrayFrames:
         If the array is empty, of another number type, or its axes make no movie.
     """
 
-    def __init__(self, array: Any, axes: str | None = None) -> None:
+    def __init__(
+        self, array: Any, axes: str | None = None, channels: Sequence[int] | None = None
+    ) -> None:
         if isinstance(array, str | PathLike):
             raise ValueError(
                 f"a movie is an array, not a path: open {str(array)!r} with "
@@ -69,24 +79,37 @@ class ArrayFrames:
             array = np.asarray(array)
         _check_numbers(array.dtype)
         sizes = tuple(int(size) for size in array.shape)
+        _check_sizes(sizes)
         self._array = array
-        self._axes = _guess_axes(sizes) if axes is None else _read_axes(axes, sizes)
-        length = dict(zip(self._axes, sizes, strict=True))
-        self._shape = length.get("T", 1), length["Y"], length["X"]
-        self._num_channels = length.get("C", 1)
+        self._layout = AxisLayout.of(_guess_axes(sizes) if axes is None else axes, sizes)
+        self._channels = None if channels is None else tuple(channels)
+        if not {*(self._channels or ())} <= {*range(self._layout.length("C"))}:
+            raise ValueError(
+                f"channels {self._channels} are not all there: the movie has channels 0 to "
+                f"{self._layout.length('C') - 1}"
+            )
+        self.grid = self._layout.grid
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Frames, height, width: ``(T, H, W)``."""
-        return self._shape
+        return len(self.grid), self._layout.length("Y"), self._layout.length("X")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return np.dtype(self._array.dtype)
 
     @property
     def num_channels(self) -> int:
         """Channels of a frame; 1 for frames of shape (H, W)."""
-        return self._num_channels
+        return self._layout.length("C") if self._channels is None else len(self._channels)
 
     def __len__(self) -> int:
-        return self._shape[0]
+        return len(self.grid)
+
+    def __getitem__(self, t: int) -> NDArray[Any]:
+        return self.read(t)
 
     def read(self, t: int) -> NDArray[Any]:
         """Return frame ``t`` with its raw values; it may share memory with the array.
@@ -107,11 +130,14 @@ class ArrayFrames:
         """
         if not 0 <= t < len(self):
             raise ValueError(f"frame {t} is outside the movie: it has frames 0 to {len(self) - 1}")
-        place: dict[str, int | slice] = {"T": t, "?": 0}
-        index = tuple(place.get(axis, slice(None)) for axis in self._axes)
-        frame = np.asarray(self._array[index])
-        kept = [axis for axis in self._axes if axis in "YXC"]
-        return frame.transpose([kept.index(axis) for axis in "YXC" if axis in kept])
+        if self._channels is None or "C" not in self._layout.axes:
+            frame: NDArray[Any] = np.asarray(self._array[self._layout.index(t)])
+            return frame.transpose(self._layout.order)
+        planes = [np.asarray(self._array[self._layout.index(t, c)]) for c in self._channels]
+        order = self._layout.order[:2]
+        is_turned = order[0] > order[1]
+        planes = [plane.T if is_turned else plane for plane in planes]
+        return planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
 
 
 class Prefetcher:
@@ -213,7 +239,6 @@ def _check_numbers(dtype: Any) -> None:
 
 def _guess_axes(sizes: tuple[int, ...]) -> str:
     """Return the axes of an array whose order was not given."""
-    _check_sizes(sizes)
     if len(sizes) == 2:
         return "YX"
     if len(sizes) == 3:
@@ -229,35 +254,6 @@ def _guess_axes(sizes: tuple[int, ...]) -> str:
         f"an array of shape {sizes} has {len(sizes)} axes: a movie has (T, Y, X) or (T, Y, X, C); "
         "choose one position, plane or channel first, or name the axes, for example axes='TCYX'"
     )
-
-
-def _read_axes(axes: str, sizes: tuple[int, ...]) -> str:
-    """Return given axes with T for time or depth, C for channels and ? for what has length 1."""
-    _check_sizes(sizes)
-    named = axes.upper()
-    if len(named) != len(sizes) or len(set(named)) != len(named) or not set("YX") <= set(named):
-        raise ValueError(
-            f"axes {axes!r} do not describe an array of shape {sizes}: give one different letter "
-            "an axis, Y and X among them, for example 'TYX' or 'TCYX'"
-        )
-    letters = list(named)
-    for meaning, others in (("T", "TZ"), ("C", "CS")):
-        # The longer one of two rivals; the other has to have length 1.
-        rivals = [i for i, letter in enumerate(letters) if letter in others]
-        rivals.sort(key=lambda i: (sizes[i], letters[i] == meaning))
-        for i in rivals:
-            letters[i] = "?"
-        if rivals:
-            letters[rivals[-1]] = meaning
-    for i, letter in enumerate(letters):
-        if letter not in "TYXC":
-            if sizes[i] != 1:
-                raise ValueError(
-                    f"axis {named[i]} of {axes!r} has length {sizes[i]} and a movie has only time, "
-                    "height, width and channels: choose one plane of it first"
-                )
-            letters[i] = "?"
-    return "".join(letters)
 
 
 def _check_sizes(sizes: tuple[int, ...]) -> None:

@@ -27,11 +27,14 @@ class IntensityMapping:
         clipped. Where they are equal, as in a constant movie, everything becomes 0.
     channels : tuple of int
         The raw channels that are shown as red, green and blue.
+    gamma : tuple of float
+        For each raw channel the power that its values in 0..1 are raised to; 1 where it is empty.
     """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
     channels: tuple[int, int, int] = (0, 0, 0)
+    gamma: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         limits = np.array([self.low, self.high], dtype=np.float64)
@@ -44,6 +47,11 @@ class IntensityMapping:
         if len(self.channels) != 3 or not all(0 <= c < len(self.low) for c in self.channels):
             raise ValueError(
                 f"channels {self.channels} have to be three numbers from 0 to {len(self.low) - 1}"
+            )
+        if self.gamma and (len(self.gamma) != len(self.low) or not min(self.gamma) > 0):
+            raise ValueError(
+                f"gamma {self.gamma} has to be one number above 0 for each of {len(self.low)} "
+                "channels"
             )
 
     @classmethod
@@ -141,7 +149,9 @@ class IntensityMapping:
         values /= high - low
         if plane.dtype.kind == "f":
             np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
-        return np.clip(values, 0, 1, out=values).astype(np.float32, copy=False)
+        shown = np.clip(values, 0, 1, out=values).astype(np.float32, copy=False)
+        gamma = self.gamma[channel] if self.gamma else 1.0
+        return shown if gamma == 1.0 else shown ** np.float32(gamma)
 
 
 def _default_channels(num_channels: int) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from napari_sam2.model.config import SAM2Config
 
 Direction = Literal["forward", "backward", "both"]
+Along = Literal["both", "time", "z"]
 ViewMode = Literal["auto", "whole", "follow"]
 Overlap = Literal["best", "keep"]
 Pieces = Literal["auto", "all", "clicked"]
@@ -46,6 +47,33 @@ class PropagateOptions:
         metadata=_about(
             "Go on",
             "Skip frames whose masks still agree with the prompts, and go on where a run stopped.",
+        ),
+    )
+    along: Along = field(
+        default="both",
+        metadata=_about(
+            "Along",
+            "In movies of stacks: along time in the slices that have prompts, along z at the times "
+            "that have prompts, or both: through z at each time, and from the middle slice to the "
+            "next time. Frames of the range are then times or, along z, slices.",
+        ),
+    )
+    at: int | None = field(
+        default=None,
+        metadata=_about(
+            "Only here",
+            "In movies of stacks: the one slice of a run along time, or the one time of a run "
+            "along z. An object without a prompt there starts from the mask that it has.",
+            ge=0,
+        ),
+    )
+    patience: int | None = field(
+        default=None,
+        metadata=_about(
+            "Patience",
+            "Frames in a row without an object after which it is no longer looked for; never given "
+            "up if not given. Movies of stacks: 3 along z.",
+            ge=1,
         ),
     )
 

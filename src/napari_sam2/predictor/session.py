@@ -13,6 +13,7 @@ from torch import Tensor
 
 from napari_sam2.masklets import MaskletSet
 from napari_sam2.model.outputs import MaskPrediction
+from napari_sam2.predictor.composed_frames import LineFrames
 from napari_sam2.predictor.feature_cache import FeatureCache
 from napari_sam2.predictor.frames import ArrayFrames, FrameSource, IntensityMapping, Prefetcher
 from napari_sam2.predictor.locks import Locks
@@ -169,6 +170,43 @@ class VideoSession:
         is_source = isinstance(movie, FrameSource) and not isinstance(movie, np.ndarray)
         frames = movie if is_source else ArrayFrames(movie, axes)
         return cls(frames, mapping, cache_bytes)
+
+    def on_line(self, planes: Sequence[int]) -> VideoSession:
+        """Return an empty session on some of the frames, in an order of their own.
+
+        Parameters
+        ----------
+        planes : sequence of int
+            Frames of this session.
+
+        Returns
+        -------
+        VideoSession
+            With the same intensities; what is encoded of a frame is kept for both.
+        """
+        line = VideoSession(LineFrames(self.frames, list(planes)), self.mapping)
+        line.features, line.model = self.features, self.model
+        return line
+
+    def show(self, frames: FrameSource, mapping: IntensityMapping) -> None:
+        """See the movie otherwise: other channels, other intensities; masks and prompts stay.
+
+        Parameters
+        ----------
+        frames : FrameSource
+            Of the same shape.
+        mapping : IntensityMapping
+        """
+        if frames.shape != self.shape:
+            raise ValueError(f"these are masks of {self.shape} frames, not of {frames.shape}")
+        self.frames = self._source = frames
+        self.mapping = mapping
+        self._last_read = None
+        self.forget_memories()
+
+    def number(self, frame: int) -> int:
+        """Return the number under which what is encoded of a frame is kept."""
+        return self.frames.planes[frame] if isinstance(self.frames, LineFrames) else frame
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -10,10 +10,13 @@ from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.answerer import Answerer, record_of_answer
 from napari_sam2.predictor.answering import candidate_records
+from napari_sam2.predictor.composed_frames import grid_of
 from napari_sam2.predictor.correction import corrected_objects, spread
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.memory_bank import MemoryBank
 from napari_sam2.predictor.options import CorrectOptions, PredictorOptions, PropagateOptions
+from napari_sam2.predictor.patience import Patience
+from napari_sam2.predictor.plane_runs import propagate_planes
 from napari_sam2.predictor.results import FrameResult, ObjectResult
 from napari_sam2.predictor.run_plan import Run, plan_runs
 from napari_sam2.predictor.runtime import Runtime
@@ -143,10 +146,20 @@ class VideoPredictor:
         ------
         ValueError
             If there is nothing to propagate or the range is not in the movie.
+
+        Notes
+        -----
+        In a movie of stacks the planes are frames, and the run goes along lines of them; see
+        ``PropagateOptions.along`` and `plane_runs`.
         """
+        options = options or PropagateOptions()
+        if not grid_of(session.frames).is_line:
+            self._adopt(session)
+            yield from propagate_planes(self, session, options)
+            return
         self.commit(session)
-        for run in plan_runs(session, options or PropagateOptions()):
-            yield from self._run(session, run)
+        for run in plan_runs(session, options):
+            yield from self._run(session, run, options.patience)
 
     def correct(
         self, session: VideoSession, options: CorrectOptions | None = None
@@ -165,8 +178,11 @@ class VideoPredictor:
             One a frame that was computed, with the one object that was corrected: others keep
             their masks, and what they hold is not taken from them. Each correction is followed
             forward and backward until the masks agree with those that were there. Closing the
-            generator leaves a valid session; the next call goes on.
+            generator leaves a valid session; the next call goes on. In a movie of stacks nothing
+            is done: run again, prompted planes win.
         """
+        if not grid_of(session.frames).is_line:
+            return
         self.commit(session)
         options = options or CorrectOptions()
         for object_id in corrected_objects(session, options):
@@ -200,17 +216,28 @@ class VideoPredictor:
         """Forget an object: its prompts, masks and memories."""
         session.remove_object(object_id)
 
-    def _run(self, session: VideoSession, run: Run) -> Iterator[FrameResult]:
+    def _run(
+        self, session: VideoSession, run: Run, limit: int | None = None
+    ) -> Iterator[FrameResult]:
         self._tracker.share_views(session, self._planner(session), run)
+        patience = Patience(session, run, limit)
         with session.reading_ahead(run.frames):
             for frame in run.frames:
                 started = perf_counter()
                 # Prompts may have changed while the caller held the last result.
                 self.commit(session)
+                if patience.is_over(frame):
+                    break
                 generation = session.generation
-                objects = [i for i in run.objects_on(frame) if session.prompts.frames(i)]
+                objects = [
+                    i
+                    for i in run.objects_on(frame)
+                    if session.prompts.frames(i) and patience.holds(i, frame)
+                ]
                 results = self._visit(session, frame, run.step, objects)
-                yield FrameResult(frame, results, generation, perf_counter() - started)
+                result = FrameResult(frame, results, generation, perf_counter() - started)
+                patience.note(result)
+                yield result
 
     def _revisit(self, session: VideoSession, object_id: int, frame: int, step: int) -> FrameResult:
         """Track one object alone; every other one is certain of its mask."""

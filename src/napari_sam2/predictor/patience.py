@@ -1,0 +1,44 @@
+"""When a run gives an object up."""
+
+from __future__ import annotations
+
+from napari_sam2.predictor.results import FrameResult
+from napari_sam2.predictor.run_plan import Run
+from napari_sam2.predictor.session import VideoSession
+
+
+class Patience:
+    """Counts the frames in a row that a run has not seen its objects on.
+
+    Parameters
+    ----------
+    session : VideoSession
+        Where an object has a prompt ahead, it is looked for up to there.
+    run : Run
+        The pass.
+    limit : int or None
+        Frames without the object after which it is given up; never if None.
+    """
+
+    def __init__(self, session: VideoSession, run: Run, limit: int | None) -> None:
+        self._session = session
+        self._run = run
+        self._limit = limit
+        self._hidden = dict.fromkeys(run.anchors, 0)
+
+    def note(self, result: FrameResult) -> None:
+        """Look at what was seen on a frame."""
+        for one in result.objects:
+            hidden = self._hidden.get(one.object_id, 0)
+            self._hidden[one.object_id] = 0 if one.record.visible else hidden + 1
+
+    def holds(self, object_id: int, frame: int) -> bool:
+        """Whether an object is still looked for on a frame."""
+        if self._limit is None or self._hidden.get(object_id, 0) < self._limit:
+            return True
+        prompted = self._session.prompts.frames(object_id)
+        return any((other - frame) * self._run.step >= 0 for other in prompted)
+
+    def is_over(self, frame: int) -> bool:
+        """Whether no object is looked for on a frame and later."""
+        return not any(self.holds(object_id, frame) for object_id in self._run.anchors)
