@@ -6,6 +6,9 @@ import time
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 
 @pytest.fixture(autouse=True)
@@ -147,5 +150,102 @@ def answered(drive):
 
         drive(controller, has_answer)
         return controller.told[-1].text
+
+    return wait
+
+
+@pytest.fixture
+def _safe_layer_removal(monkeypatch):
+    # Removing a layer from a visible viewer can crash in software OpenGL unless its context is
+    # the current one.
+    from napari._vispy.canvas import VispyCanvas
+
+    original = VispyCanvas._clean_and_update_scenegraph
+
+    def with_context(self):
+        self.native.makeCurrent()
+        original(self)
+
+    monkeypatch.setattr(VispyCanvas, "_clean_and_update_scenegraph", with_context)
+
+
+@pytest.fixture
+def screenshot(pytestconfig):
+    """Return a function that keeps a picture of the window, for people to look at."""
+
+    def take(viewer, name: str) -> None:
+        folder = pytestconfig.rootpath / "out" / "screenshots"
+        folder.mkdir(parents=True, exist_ok=True)
+        QApplication.processEvents()
+        picture = viewer.screenshot(str(folder / f"{name}.png"), canvas_only=False, flash=False)
+        assert picture.std() > 1, "the picture is empty"
+
+    return take
+
+
+@pytest.fixture
+def open_dock(make_napari_viewer, _safe_layer_removal, monkeypatch, small_network, qtbot):
+    """Return a function that opens the dock as a user does; gives viewer and widget."""
+    from napari_sam2.widgets import dock as dock_module
+
+    docks = []
+
+    def make(*images, network: str = small_network, ready: bool = True, **properties):
+        monkeypatch.setattr(dock_module, "DEFAULT_MODEL", network)
+        viewer = make_napari_viewer(show=True)
+        viewer.window._qt_window.resize(1200, 800)
+        for data in images:
+            viewer.add_image(data, **properties)
+        if viewer.dims.ndim == 3:
+            viewer.dims.set_point(0, 0)
+        _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "Segment and track")
+        docks.append(widget)
+        if ready:
+            qtbot.waitUntil(lambda: "is ready" in widget.status_label.text(), timeout=60_000)
+        return viewer, widget
+
+    yield make
+    for widget in docks:
+        widget.shut_down()
+        qtbot.waitUntil(lambda widget=widget: not widget.controller.worker_is_alive, timeout=30_000)
+
+
+@pytest.fixture
+def canvas_point():
+    """Return a function: where a pixel of the image is on the canvas."""
+
+    def place(viewer, yx) -> QPoint:
+        canvas = viewer.window._qt_viewer.canvas
+        camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+        height, width = canvas.size
+        y, x = (np.asarray(yx) - camera.center[-2:]) * camera.zoom + (height / 2, width / 2)
+        return QPoint(round(x), round(y))
+
+    return place
+
+
+@pytest.fixture
+def click(qtbot, canvas_point):
+    """Return a function that clicks a pixel of the image with the mouse."""
+
+    def press(viewer, yx, button=Qt.MouseButton.LeftButton, modifier=None) -> None:
+        native = viewer.window._qt_viewer.canvas.native
+        modifier = modifier or Qt.KeyboardModifier.NoModifier
+        qtbot.wait(20)  # vispy drops moves that come too fast
+        QTest.mouseClick(native, button, modifier, canvas_point(viewer, yx))
+
+    return press
+
+
+@pytest.fixture
+def answer(qtbot):
+    """Return a function that does something and waits for the answer to a click."""
+
+    def wait(widget, action) -> str:
+        texts = []
+        widget.controller.events.status_changed.connect(lambda status: texts.append(status.text))
+        action()
+        qtbot.waitUntil(lambda: any(t.startswith("Object") for t in texts), timeout=60_000)
+        return texts[-1]
 
     return wait
