@@ -121,7 +121,7 @@ def write_label_tiff(path: str | Path, labels: MovieArray, *, overwrite: bool = 
     ----------
     path : str or Path
         The file to make; it appears only when it is complete.
-    labels : array-like of unsigned integers, shape (T, H, W)
+    labels : array-like of unsigned integers, shape (T, H, W) or (T, Z, H, W)
         Numpy, zarr or dask.
     overwrite : bool
         Whether to replace an older file.
@@ -139,18 +139,18 @@ def write_label_tiff(path: str | Path, labels: MovieArray, *, overwrite: bool = 
         If the disk is full; an older file is kept as it was.
     """
     path = Path(path)
-    frames = (np.asarray(labels[frame])[None] for frame in range(labels.shape[0]))
+    planes = (np.asarray(labels[place])[None] for place in np.ndindex(*labels.shape[:-2]))
     with writing_whole(path, overwrite=overwrite) as unfinished:
         tifffile.imwrite(
             unfinished,
-            frames,
+            planes,
             shape=labels.shape,
             dtype=labels.dtype,
             compression="zlib",
             predictor=True,
             photometric="minisblack",
             bigtiff=int(np.prod(labels.shape)) * labels.dtype.itemsize > 3 * 2**30,
-            metadata={"axes": "TYX"},
+            metadata={"axes": "TYX" if len(labels.shape) == 3 else "TZYX"},
         )
     return path
 

@@ -123,7 +123,7 @@ class SessionFolder:
         is_there = self.root.exists()
         if is_there and not self.root.is_dir():
             raise FileExistsError(f"{self.root} is a file: choose another name for the session")
-        if is_there and any(self.root.iterdir()) and not _head(self.root).is_file():
+        if is_there and not _head(self.root).is_file() and not _is_left_half(self.root):
             raise FileExistsError(
                 f"{self.root} is a folder with other things in it: choose a new name"
             )
@@ -225,6 +225,14 @@ def _parsed(folder: Path, content: Mapping[str, Any]) -> SessionRecord:
 
 def _head(folder: Path) -> Path:
     return folder / "session.json"
+
+
+def _is_left_half(folder: Path) -> bool:
+    """Whether a folder holds no more than a session that ended before its first line."""
+    return all(
+        entry.name in ("masks.zarr", "scores.jsonl") or entry.name.endswith(".part")
+        for entry in folder.iterdir()
+    )
 
 
 def _object_entry(info: ObjectInfo) -> dict[str, Any]:

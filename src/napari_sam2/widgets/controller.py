@@ -63,7 +63,7 @@ class SegmentationController:
     def __init__(self, viewer: ViewerModel, wake: Callable[[], None]) -> None:
         self.events = ControllerEvents()
         self.live = LiveView(viewer)
-        self.objects = ObjectChoice(self._known_objects)
+        self.objects: ObjectChoice = ObjectChoice(self._known_objects)
         self.edits = Edits(lambda: self._movie)
         self._viewer = viewer
         self._wake = wake

@@ -13,6 +13,7 @@ from napari_sam2.widgets import keys
 from napari_sam2.widgets.controller import SegmentationController
 from napari_sam2.widgets.model_panel import ModelPanel
 from napari_sam2.widgets.object_panel import ObjectPanel
+from napari_sam2.widgets.opening import prefer_sessions
 from napari_sam2.widgets.preferences import Preferences
 from napari_sam2.widgets.run_panel import RunPanel
 from napari_sam2.widgets.session_panel import SessionPanel
@@ -85,6 +86,7 @@ class TrackWidget(QWidget):
         self.controller.events.status_changed.connect(self._show_status)
         keys.bind(viewer, self.controller, both=self.run_panel.run)
         QApplication.instance().aboutToQuit.connect(self.shut_down)
+        prefer_sessions()
         self._choose_first_image()
         self.controller.models.begin(self.preferences, DEFAULT_MODEL)
 

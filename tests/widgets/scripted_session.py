@@ -1,0 +1,158 @@
+"""A process that works on a movie until it is killed: run by `test_killed.py`, not by pytest.
+
+``python scripted_session.py NETWORK CONFIG`` loads everything once, then for each line
+``FOLDER SEED`` on its standard input forks a process that opens ``FOLDER/cells.tif``, works with a
+controller as a user does, and writes to ``FOLDER/log.jsonl`` what it did: a line for each change,
+and one with all that is on disk whenever everything is. The number of the process is printed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import torch
+from napari.components import ViewerModel
+from napari.layers._source import layer_source
+
+from napari_sam2.model.config import PRESETS
+from napari_sam2.prompts import PointPrompt
+from napari_sam2.widgets.controller import SegmentationController
+from napari_sam2.widgets.engine import Engine
+from napari_sam2.widgets.layers import SegmentationLayers
+from napari_sam2.widgets.open_movie import OpenMovie
+
+
+class Work:
+    """One controller at work, and the log of what it has saved."""
+
+    def __init__(self, viewer: ViewerModel, folder: Path, network: str) -> None:
+        self.log = (folder / "log.jsonl").open("a")
+        self.controller = SegmentationController(viewer, wake=lambda: None)
+        self.attach = self.controller.sessions.attach
+        self.controller.sessions.attach = self.listen
+        path = folder / "cells.tif"
+        with layer_source(path=str(path)):
+            image = viewer.add_image(tifffile.imread(path), name="cells")
+        self.controller.set_image(image)
+        self.viewer = viewer
+        self.controller.load_model(network)
+        self.until(lambda: bool(self.controller.models.name))
+
+    def listen(self, movie: OpenMovie) -> None:
+        """Hear of each change before it is saved."""
+        self.movie = movie
+        movie.changed.connect(self.note)
+        self.attach(movie)
+
+    def note(self, frames: set[int]) -> None:
+        """Log prompts and masks as they are now, which is before they are saved."""
+        self.write({"now": self.state(frames), "frames": sorted(frames)})
+
+    def state(self, frames: set[int] | None = None) -> dict:
+        """Return every prompt, and the masks of these frames or of all."""
+        document = self.movie.document
+        return {
+            "prompts": sorted(repr(prompt) for prompt in document.prompts.all()),
+            "masks": sorted(
+                (masklet.object_id, frame, record.area)
+                for masklet in document.masklets
+                for frame, record in masklet.records.items()
+                if frames is None or frame in frames
+            ),
+        }
+
+    def write(self, entry: dict) -> None:
+        self.log.write(json.dumps(entry) + "\n")
+        self.log.flush()
+
+    def until(self, is_so, seconds: float = 30.0) -> None:
+        """Poll as a window does; log what is on disk whenever everything is."""
+        end = time.monotonic() + seconds
+        while not is_so() and time.monotonic() < end:
+            self.controller.poll()
+            self.log_saved()
+            time.sleep(0.003)
+
+    def log_saved(self) -> None:
+        saver = self.controller.sessions._savers.get(self.movie)
+        if saver is None or not saver.is_saved:
+            return
+        state = self.state()
+        if state != getattr(self, "last", None):
+            self.last = state
+            self.write({"saved": state})
+
+    def act(self, rng: random.Random) -> None:
+        """Do something that a user does."""
+        controller = self.controller
+        last = controller.num_frames - 1
+        self.viewer.dims.set_point(0, rng.randint(0, last))
+        frame = self.movie.frame
+        what = rng.choice(["click", "click", "box", "paint", "run", "run", "edit", "undo"])
+        if what == "click":
+            if rng.random() < 0.5:
+                controller.new_object()
+            controller.layers.points.add((frame, rng.randint(8, 87), rng.randint(8, 87)))
+        elif what == "box":
+            y, x = rng.randint(5, 50), rng.randint(5, 50)
+            corners = [(y, x), (y, x + 20), (y + 20, x + 20), (y + 20, x)]
+            controller.layers.boxes.add_rectangles(np.array([(frame, *c) for c in corners], float))
+        elif what == "paint":
+            layer = controller.layers.canvas.layer
+            layer.brush_size = 12
+            layer.paint((frame, rng.randint(10, 80), rng.randint(10, 80)), controller.new_object())
+        elif what == "run":
+            controller.propagate(rng.choice(["forward", "both"]))
+        elif what == "edit" and controller.objects.ids():
+            controller.edits.rename(controller.objects.ids()[0], f"cell {rng.random():.3f}")
+        elif what == "undo":
+            controller.undo()
+        self.until(lambda: False, rng.uniform(0.02, 0.15))
+
+
+def work_until_killed(viewer: ViewerModel, folder: Path, seed: int, network: str) -> None:
+    work = Work(viewer, folder, network)
+    rng = random.Random(seed)
+    work.write({"begun": time.process_time()})
+    while True:
+        work.act(rng)
+
+
+def main() -> None:
+    network, config = sys.argv[1:3]
+    preset = pickle.loads(Path(config).read_bytes())
+    PRESETS[preset.name] = preset
+    np.seterr(all="ignore")
+    # Once, for all: what napari and the engine import when they are first used.
+    torch.set_num_threads(1)
+    still = np.zeros((2, 32, 32), np.uint16)
+    warm = ViewerModel()
+    warm.add_image(still)
+    engine = Engine(lambda message: None)
+    layers = SegmentationLayers(warm, warm.layers[0])
+    layers.use("points")
+    engine.load(network)
+    engine.open("warm", layers.movie)
+    engine.add(PointPrompt(1, 0, (9, 9)), 1)
+    engine.advance()
+    viewer = ViewerModel()
+    for line in sys.stdin:
+        folder, seed = line.split()
+        number = os.fork()
+        if number == 0:
+            work_until_killed(viewer, Path(folder), int(seed), network)
+        sys.stdout.write(f"{number}\n")
+        sys.stdout.flush()
+        os.waitpid(number, 0)
+
+
+if __name__ == "__main__":
+    main()
