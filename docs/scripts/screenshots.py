@@ -136,6 +136,8 @@ def main(folder: Path) -> None:
     session.shoot("widget-run")
     session.until(lambda: session.controller.run_state == "idle")
     session.shoot("widget-tracks")
+    session.controller.review.next_doubtful(of_any=True)
+    session.shoot("widget-review")
     session.close()
 
 

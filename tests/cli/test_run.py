@@ -29,8 +29,8 @@ def session(tmp_path, movie_path, movie):
             document.masklets.write(object_id, frame, other)
     document.prompts.add(PointPrompt(2, 0, (33.0, 23.0)))
     document.prompts.add(PointPrompt(4, 0, (5.0, 5.0)))
-    document.apply(operations.review(document, 2, "accepted"))
-    document.apply(operations.review(document, 4, "rejected"))
+    document.apply(operations.review(document, [2], "accepted"))
+    document.apply(operations.review(document, [4], "rejected"))
     document.apply(operations.set_parent(document, 3, 2))
     settings = {
         "model": "",

@@ -43,6 +43,7 @@ def document() -> Document:
 
 OPERATIONS = {
     "delete": lambda d: operations.delete(d, 2),
+    "delete two": lambda d: operations.delete(d, 2, 3),
     "merge": lambda d: operations.merge(d, 1, 2),
     "merge with the daughter": lambda d: operations.merge(d, 3, 2),
     "split": lambda d: operations.split(d, 1, 5),
@@ -51,10 +52,10 @@ OPERATIONS = {
     "cut before": lambda d: operations.cut(d, 2, 3, before=True),
     "divide": lambda d: operations.divide(d, 1, 6, [4, 5]),
     "parent": lambda d: operations.set_parent(d, 1, 2),
-    "accept": lambda d: operations.review(d, 1, "accepted"),
+    "accept": lambda d: operations.review(d, [1], "accepted"),
     "rename": lambda d: operations.rename(d, 1, "neuron"),
-    "lock": lambda d: operations.lock(d, 1, [2, 3]),
-    "lock everywhere": lambda d: operations.lock(d, 1),
+    "lock": lambda d: operations.lock(d, [1], [2, 3]),
+    "lock everywhere": lambda d: operations.lock(d, [1, 2]),
 }
 
 
@@ -79,6 +80,14 @@ def test_deleting_a_mother_leaves_an_orphan(document: Document) -> None:
     assert document.lineage == {}
     assert document.info(3).name == "left daughter"
     assert not document.prompts.frames(2)
+
+
+def test_a_mother_and_her_daughter_go_together(document: Document) -> None:
+    change = operations.delete(document, 3, 2)
+    assert change.title == "delete 2 objects"
+    document.apply(change)
+    assert document.object_ids == (1,)
+    assert document.objects == {}
 
 
 def test_merging_unites_masks_and_prompts(document: Document) -> None:
@@ -148,7 +157,7 @@ def test_nobody_descends_from_oneself(document: Document) -> None:
         lambda d: operations.delete(d, 9),
         lambda d: operations.merge(d, 1, 9),
         lambda d: operations.swap(d, 9, 1, 3),
-        lambda d: operations.review(d, 9, "accepted"),
+        lambda d: operations.review(d, [1, 9], "accepted"),
     ],
 )
 def test_unknown_objects_are_named(document: Document, edit) -> None:
@@ -177,18 +186,18 @@ def test_changes_add_up(document: Document) -> None:
 
 
 def test_unlocking_everywhere_frees_single_frames_too(document: Document) -> None:
-    document.apply(operations.lock(document, 1, [2]))
+    document.apply(operations.lock(document, [1], [2]))
     assert [document.info(1).holds(t) for t in (1, 2)] == [False, True]
-    document.apply(operations.lock(document, 1))
+    document.apply(operations.lock(document, [1]))
     assert document.info(1).holds(9)
-    document.apply(operations.lock(document, 1, locked=False))
+    document.apply(operations.lock(document, [1], locked=False))
     assert not any(document.info(1).holds(t) for t in range(10))
-    document.apply(operations.review(document, 1, "accepted"))
+    document.apply(operations.review(document, [1], "accepted"))
     assert document.info(1).holds(9)
 
 
 def test_a_brush_spares_locked_masks(document: Document) -> None:
-    document.apply(operations.lock(document, 1, [3]))
+    document.apply(operations.lock(document, [1], [3]))
     stroke = np.zeros(SHAPE[1:], bool)
     stroke[0:8, 4:12] = True  # over the whole of object 1
     eaten = document.masklets.mask(1, 3) & ~stroke

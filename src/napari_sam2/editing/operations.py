@@ -37,26 +37,26 @@ def insert(document: Document) -> Change:
     return Change("open session", masks, prompts, infos)
 
 
-def delete(document: Document, object_id: int) -> Change:
-    """Remove an object everywhere; its daughters lose their mother.
+def delete(document: Document, *objects: int) -> Change:
+    """Remove objects everywhere; their daughters lose their mother.
 
     Raises
     ------
     ValueError
-        If there is no such object.
+        If one of them is not there.
     """
-    _check(document, object_id)
+    _check(document, *objects)
     orphans: _Infos = {
         i: replace(info, parent=None)
         for i, info in document.objects.items()
-        if info.parent == object_id
+        if info.parent in objects
     }
     return _change(
         document,
-        f"delete object {object_id}",
-        dict.fromkeys(_mask_places(document, object_id)),
-        dict.fromkeys(_prompt_places(document, object_id), ()),
-        {**orphans, object_id: None},
+        f"delete {_named(objects)}",
+        dict.fromkeys(place for i in objects for place in _mask_places(document, i)),
+        dict.fromkeys((place for i in objects for place in _prompt_places(document, i)), ()),
+        {**orphans, **dict.fromkeys(objects)},
     )
 
 
@@ -208,11 +208,11 @@ def set_parent(document: Document, object_id: int, parent: int | None) -> Change
     return _change(document, title, {}, {}, {object_id: info})
 
 
-def review(document: Document, object_id: int, state: ReviewState) -> Change:
-    """Accept, reject, or take back into work."""
-    _check(document, object_id)
-    info = replace(document.info(object_id), state=state)
-    return _change(document, f"object {object_id}: {state}", {}, {}, {object_id: info})
+def review(document: Document, objects: Sequence[int], state: ReviewState) -> Change:
+    """Accept objects, reject them, or take them back into work."""
+    _check(document, *objects)
+    infos: _Infos = {i: replace(document.info(i), state=state) for i in objects}
+    return _change(document, f"{_named(objects)}: {state}", {}, {}, infos)
 
 
 def rename(document: Document, object_id: int, name: str) -> Change:
@@ -224,21 +224,27 @@ def rename(document: Document, object_id: int, name: str) -> Change:
 
 def lock(
     document: Document,
-    object_id: int,
+    objects: Sequence[int],
     frames: Sequence[int] | None = None,
     *,
     locked: bool = True,
 ) -> Change:
-    """Lock or unlock masks of an object on some frames, by default on every frame."""
-    _check(document, object_id)
-    info = document.info(object_id)
+    """Lock or unlock masks of objects on some frames, by default on every frame."""
+    _check(document, *objects)
+    infos: _Infos = {i: _locked(document.info(i), frames, locked) for i in objects}
+    title = f"{'lock' if locked else 'unlock'} {_named(objects)}"
+    return _change(document, title, {}, {}, infos)
+
+
+def _locked(info: ObjectInfo, frames: Sequence[int] | None, locked: bool) -> ObjectInfo:
     if frames is None:
-        now = replace(info, is_locked=locked, locked=info.locked if locked else frozenset())
-    else:
-        held = info.locked | set(frames) if locked else info.locked - set(frames)
-        now = replace(info, locked=held)
-    title = f"{'lock' if locked else 'unlock'} object {object_id}"
-    return _change(document, title, {}, {}, {object_id: now})
+        return replace(info, is_locked=locked, locked=info.locked if locked else frozenset())
+    held = info.locked | set(frames) if locked else info.locked - set(frames)
+    return replace(info, locked=held)
+
+
+def _named(objects: Sequence[int]) -> str:
+    return f"object {objects[0]}" if len(objects) == 1 else f"{len(objects)} objects"
 
 
 def _hand_over(

@@ -21,6 +21,7 @@ from napari_sam2.widgets.live_view import LiveView
 from napari_sam2.widgets.models import Models
 from napari_sam2.widgets.object_choice import ObjectChoice
 from napari_sam2.widgets.open_movie import OpenMovie
+from napari_sam2.widgets.review import Review
 from napari_sam2.widgets.sessions import Sessions
 from napari_sam2.widgets.status import Status
 from napari_sam2.widgets.worker import Worker
@@ -54,6 +55,8 @@ class SegmentationController:
         Merge, split, swap, divide, review; undo and redo.
     models : Models
         The network in use: load, test, memory.
+    review : Review
+        The objects as a table, their quality, doubtful frames.
     sessions : Sessions
         Saving and reopening.
     live : LiveView
@@ -65,6 +68,7 @@ class SegmentationController:
         self.live = LiveView(viewer)
         self.objects: ObjectChoice = ObjectChoice(self._known_objects)
         self.edits = Edits(lambda: self._movie)
+        self.review = Review(viewer, lambda: self._movie, self.objects, self.edits, wake)
         self._viewer = viewer
         self._wake = wake
         self._worker = Worker(wake)
@@ -80,6 +84,7 @@ class SegmentationController:
         viewer.layers.events.removed.connect(self._on_removed)
         self.edits.done.connect(self._redraw_soon)
         self.edits.told.connect(self._tell)
+        self.review.told.connect(self._tell)
         self.sessions.told.connect(self._tell)
         self.models.told.connect(self._tell)
         self.objects.changed.connect(self._show_choice)
@@ -130,6 +135,7 @@ class SegmentationController:
             self.objects.reset()
             self._show_choice()
             self.use("points")
+        self.review.enter()
         self.events.image_changed.emit(self.image)
 
     def use(self, tool: Tool) -> None:
@@ -236,7 +242,8 @@ class SegmentationController:
         self.sessions.watch()
         for movie in tuple(self._movies.values()):
             movie.settle()
-        return self.live.redraw(self.layers)
+        delays = [self.live.redraw(self.layers), self.review.refresh()]
+        return min((delay for delay in delays if delay is not None), default=None)
 
     def _receive(self, message: messages.Message) -> None:
         """Take one message."""
@@ -345,6 +352,7 @@ class SegmentationController:
         image.events.data.connect(self._on_data)
         self._movies[image] = movie
         movie.enter()
+        self.review.attach(movie)
         self.sessions.attach(movie)
         return movie
 

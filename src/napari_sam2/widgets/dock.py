@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import napari.viewer
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from qtpy.QtWidgets import QApplication, QFrame, QLabel, QMainWindow, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QFrame,
+    QLabel,
+    QMainWindow,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_sam2.widgets import keys
 from napari_sam2.widgets.controller import SegmentationController
@@ -15,6 +23,7 @@ from napari_sam2.widgets.model_panel import ModelPanel
 from napari_sam2.widgets.object_panel import ObjectPanel
 from napari_sam2.widgets.opening import prefer_sessions
 from napari_sam2.widgets.preferences import Preferences
+from napari_sam2.widgets.review_panel import ReviewPanel
 from napari_sam2.widgets.run_panel import RunPanel
 from napari_sam2.widgets.session_panel import SessionPanel
 from napari_sam2.widgets.source_panel import SourcePanel
@@ -69,20 +78,26 @@ class TrackWidget(QWidget):
         self.model_panel = ModelPanel(self.controller, self.preferences)
         self.object_panel = ObjectPanel(viewer, self.controller)
         self.run_panel = RunPanel(self.controller)
+        self.review_panel = ReviewPanel(viewer, self.controller)
         self.session_panel = SessionPanel(self.controller)
-        layout = QVBoxLayout(self)
+        content = QWidget()
+        layout = QVBoxLayout(content)
         panels = (
             self.source_panel,
             self.model_panel,
             self.object_panel,
             self.run_panel,
+            self.review_panel,
             self.session_panel,
         )
         for panel in panels:
             layout.addWidget(panel)
             layout.addWidget(_line())
-        layout.addWidget(self.status_label)
-        layout.addStretch(1)
+        layout.setStretchFactor(self.review_panel, 1)
+        outside = QVBoxLayout(self)
+        outside.setContentsMargins(0, 0, 0, 0)
+        outside.addWidget(_scrolling(content), 1)
+        outside.addWidget(self.status_label)
         self.controller.events.status_changed.connect(self._show_status)
         keys.bind(viewer, self.controller, both=self.run_panel.run)
         QApplication.instance().aboutToQuit.connect(self.shut_down)
@@ -103,6 +118,7 @@ class TrackWidget(QWidget):
         keys.unbind(self._viewer)
         self.source_panel.disconnect_viewer()
         self.object_panel.disconnect_viewer()
+        self.review_panel.shut_down()
         self.controller.close()
         self.setEnabled(False)
 
@@ -159,6 +175,19 @@ class TrackWidget(QWidget):
     def _show_status(self, status: Status) -> None:
         self.status_label.setText(status.text)
         self.status_label.setStyleSheet(_STATUS_STYLES[status.level])
+
+
+def _scrolling(content: QWidget) -> QScrollArea:
+    """Let the panels be scrolled where the screen is too low for them; their width stays."""
+    area = QScrollArea()
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(content)
+    bar = area.verticalScrollBar().sizeHint().width()
+    area.setMinimumWidth(content.minimumSizeHint().width() + bar)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return area
 
 
 def _line() -> QFrame:

@@ -69,9 +69,9 @@ class Edits:
         """Take back the prompts and the mask of an object on a frame."""
         return self._on_frame(operations.clear, object_id, frame)
 
-    def delete(self, object_id: int) -> bool:
-        """Remove an object everywhere."""
-        return self._perform(partial(operations.delete, object_id=object_id))
+    def delete(self, objects: int | Sequence[int]) -> bool:
+        """Remove one object or several everywhere."""
+        return self._perform(lambda document: operations.delete(document, *_several(objects)))
 
     def merge(self, kept: int, other: int) -> bool:
         """Give what one object has to another."""
@@ -101,20 +101,24 @@ class Edits:
         """Set or clear the mother of an object."""
         return self._perform(partial(operations.set_parent, object_id=object_id, parent=parent))
 
-    def review(self, object_id: int, state: ReviewState) -> bool:
-        """Accept an object, reject it, or take it back into work."""
-        return self._perform(partial(operations.review, object_id=object_id, state=state))
+    def review(self, objects: int | Sequence[int], state: ReviewState) -> bool:
+        """Accept one object or several, reject them, or take them back into work."""
+        return self._perform(partial(operations.review, objects=_several(objects), state=state))
 
     def rename(self, object_id: int, name: str) -> bool:
         """Name an object."""
         return self._perform(partial(operations.rename, object_id=object_id, name=name))
 
     def lock(
-        self, object_id: int, frames: Sequence[int] | None = None, *, locked: bool = True
+        self,
+        objects: int | Sequence[int],
+        frames: Sequence[int] | None = None,
+        *,
+        locked: bool = True,
     ) -> bool:
-        """Lock or unlock an object's masks on some frames, by default on every frame."""
+        """Lock or unlock masks of objects on some frames, by default on every frame."""
         return self._perform(
-            partial(operations.lock, object_id=object_id, frames=frames, locked=locked)
+            partial(operations.lock, objects=_several(objects), frames=frames, locked=locked)
         )
 
     def _on_frame(
@@ -150,3 +154,7 @@ class Edits:
         self.changed.emit()
         self.done.emit()
         self.told.emit(Status(text, "error" if is_error else "info"))
+
+
+def _several(objects: int | Sequence[int]) -> tuple[int, ...]:
+    return (objects,) if isinstance(objects, int) else tuple(objects)

@@ -68,6 +68,30 @@ KEYS: dict[str, Key] = {
         "sam2.delete_object()",
         lambda c: c.delete_object(),
     ),
+    "doubtful": Key(
+        "J",
+        "Go to the next doubtful frame of this object",
+        "sam2.review.next_doubtful()",
+        lambda c: c.review.next_doubtful(),
+    ),
+    "doubtful of any": Key(
+        "Shift+J",
+        "Go to the next doubtful frame of any object in work",
+        "sam2.review.next_doubtful(of_any=True)",
+        lambda c: c.review.next_doubtful(of_any=True),
+    ),
+    "accept": Key(
+        "K",
+        "Accept this object, or take it back into work",
+        "sam2.review.accept()",
+        lambda c: c.review.accept(),
+    ),
+    "lock": Key(
+        "Shift+K",
+        "Lock this object, or unlock it",
+        "sam2.review.lock()",
+        lambda c: c.review.lock(),
+    ),
     "undo": Key("Control-Z", "Take back the last change", "sam2.undo()", lambda c: c.undo()),
     "redo": Key("Control-Shift-Z", "Do it again", "sam2.redo()", lambda c: c.redo()),
     "both": Key(
