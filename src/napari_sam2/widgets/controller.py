@@ -67,8 +67,8 @@ class SegmentationController:
         self.events = ControllerEvents()
         self.live = LiveView(viewer)
         self.objects: ObjectChoice = ObjectChoice(self._known_objects)
-        self.edits = Edits(lambda: self._movie)
-        self.review = Review(viewer, lambda: self._movie, self.objects, self.edits, wake)
+        self.edits: Edits = Edits(lambda: self._movie)
+        self.review: Review = Review(viewer, lambda: self._movie, self.objects, self.edits, wake)
         self._viewer = viewer
         self._wake = wake
         self._worker = Worker(wake)
