@@ -54,12 +54,12 @@ def test_an_image_gets_its_layers(make_controller, synthetic):
 
 def test_a_layer_that_is_no_movie_is_refused(make_controller):
     viewer, controller = make_controller(network=None)
-    image = viewer.add_image(np.zeros((2, 3, 16, 16)))
+    image = viewer.add_image(np.zeros((5, 6, 7, 2, 16, 16)))
     controller.set_image(image)
     assert controller.image is None
     assert len(viewer.layers) == 1
     assert controller.told[-1].level == "error"
-    assert "4 axes" in controller.told[-1].text
+    assert "set its axes" in controller.told[-1].text
 
 
 # Clicks.
@@ -482,7 +482,7 @@ def test_two_images_keep_their_own_objects(make_controller, synthetic, drive, an
     assert painted(controller, 5) <= {1}
     assert controller.layers.masklets.frames(1)[0] == 0
     # A click on the other image's layer takes the work there.
-    (movie,) = (one for one in controller._movies.values() if one.image is second)
+    (movie,) = (one for one in controller._movies if one.image is second)
     answered(controller, lambda: movie.layers.points.add((5, 60, 60)))
     assert controller.image is second
 

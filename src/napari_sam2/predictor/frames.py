@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
 
@@ -88,6 +89,7 @@ class ArrayFrames:
                 f"channels {self._channels} are not all there: the movie has channels 0 to "
                 f"{self._layout.length('C') - 1}"
             )
+        self._folder = _folder_of(array)
         self.grid = self._layout.grid
 
     @property
@@ -131,13 +133,31 @@ class ArrayFrames:
         if not 0 <= t < len(self):
             raise ValueError(f"frame {t} is outside the movie: it has frames 0 to {len(self) - 1}")
         if self._channels is None or "C" not in self._layout.axes:
-            frame: NDArray[Any] = np.asarray(self._array[self._layout.index(t)])
-            return frame.transpose(self._layout.order)
-        planes = [np.asarray(self._array[self._layout.index(t, c)]) for c in self._channels]
+            return self._plane(t).transpose(self._layout.order)
+        planes = [self._plane(t, channel) for channel in self._channels]
         order = self._layout.order[:2]
         is_turned = order[0] > order[1]
         planes = [plane.T if is_turned else plane for plane in planes]
         return planes[0] if len(planes) == 1 else np.stack(planes, axis=-1)
+
+    def _plane(self, t: int, channel: int | None = None) -> NDArray[Any]:
+        """Read a plane as the array has it.
+
+        Raises
+        ------
+        OSError
+            If that does not work, as when the file was moved away meanwhile.
+        """
+        try:
+            if self._folder is not None and not self._folder.exists():
+                # Zarr takes chunks that are not there for empty ones.
+                raise FileNotFoundError(f"{self._folder} does not exist")
+            return np.asarray(self._array[self._layout.index(t, channel)])
+        except Exception as error:
+            raise OSError(
+                f"frame {t} of the movie could not be read ({error}): if its file was moved or its "
+                "disk is away, put it back and go on"
+            ) from error
 
 
 class Prefetcher:
@@ -226,6 +246,12 @@ class Prefetcher:
     def _forget(self, keep: set[int]) -> None:
         for t in [t for t in self._waiting if t not in keep]:
             self._waiting.pop(t).cancel()
+
+
+def _folder_of(array: Any) -> Path | None:
+    """Return the folder of a zarr array on disk, None for anything else."""
+    root = getattr(getattr(array, "store", None), "root", None)
+    return root if isinstance(root, Path) else None
 
 
 def _check_numbers(dtype: Any) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.masklets import MaskletSet
+from napari_sam2.masklets import Masklet, MaskletSet
+from napari_sam2.planes import PlaneGrid
 from napari_sam2.tracking.lineage import Lineage
 
 __all__ = ["Tracks", "tracks_from_masklets"]
@@ -19,8 +20,9 @@ class Tracks:
 
     Parameters
     ----------
-    table : ndarray of float64, shape (N, 4)
-        Rows of object id, frame, y, x, sorted by id and frame; positions in pixels.
+    table : ndarray of float64, shape (N, 4) or (N, 5)
+        Rows of object id, frame, y, x, sorted by id and frame; positions in pixels. In movies of
+        stacks object id, time, z, y, x.
     graph : dict
         Daughter id to the list of its mothers.
     """
@@ -37,7 +39,9 @@ class Tracks:
         return tuple(int(track) for track in np.unique(self.table[:, 0]))
 
 
-def tracks_from_masklets(masklets: MaskletSet, lineage: Lineage | None = None) -> Tracks:
+def tracks_from_masklets(
+    masklets: MaskletSet, lineage: Lineage | None = None, grid: PlaneGrid | None = None
+) -> Tracks:
     """Return the centres of the masks of every object.
 
     Parameters
@@ -46,19 +50,42 @@ def tracks_from_masklets(masklets: MaskletSet, lineage: Lineage | None = None) -
         Frames on which an object is hidden are left out.
     lineage : Lineage, optional
         Family trees; links to objects that are never seen are left out, since napari refuses them.
+    grid : PlaneGrid, optional
+        Times and slices of the frames in a movie of stacks.
 
     Returns
     -------
     Tracks
         Empty, (0, 4), if nothing is seen.
     """
+    is_flat = grid is None or grid.is_line
     rows = [
-        (masklet.object_id, frame, *masklet.records[frame].centroid())
+        row
         for masklet in masklets
-        for frame in masklet.visible_frames
+        for row in (_rows(masklet) if grid is None or is_flat else _stack_rows(masklet, grid))
     ]
-    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
+    table = np.array(rows, dtype=np.float64).reshape(-1, 4 if is_flat else 5)
     seen = {int(track) for track in table[:, 0]}
     links = lineage.graph() if lineage is not None else {}
     kept = {d: [m for m in mothers if m in seen] for d, mothers in links.items() if d in seen}
     return Tracks(table, {daughter: mothers for daughter, mothers in kept.items() if mothers})
+
+
+def _rows(masklet: Masklet) -> list[tuple[float, ...]]:
+    return [
+        (masklet.object_id, frame, *masklet.records[frame].centroid())
+        for frame in masklet.visible_frames
+    ]
+
+
+def _stack_rows(masklet: Masklet, grid: PlaneGrid) -> list[tuple[float, ...]]:
+    """Return the centre of an object in each stack, its slices weighed by their areas."""
+    rows: list[tuple[float, ...]] = []
+    for time in range(grid.times):
+        seen = [p for p in grid.along_z(time) if (r := masklet.records.get(p)) and r.visible]
+        if seen:
+            records = [masklet.records[plane] for plane in seen]
+            places = [(grid.place(p)[1], *r.centroid()) for p, r in zip(seen, records, strict=True)]
+            z, y, x = np.average(places, axis=0, weights=[record.area for record in records])
+            rows.append((masklet.object_id, time, float(z), float(y), float(x)))
+    return rows

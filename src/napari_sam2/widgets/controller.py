@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_sam2.predictor.options import Direction, PropagateOptions
 from napari_sam2.widgets import messages, status
@@ -20,9 +20,12 @@ from napari_sam2.widgets.layers import SegmentationLayers, Tool
 from napari_sam2.widgets.live_view import LiveView
 from napari_sam2.widgets.models import Models
 from napari_sam2.widgets.object_choice import ObjectChoice
-from napari_sam2.widgets.open_movie import OpenMovie
+from napari_sam2.widgets.open_movies import OpenMovies
+from napari_sam2.widgets.preview import Preview
 from napari_sam2.widgets.review import Review
+from napari_sam2.widgets.route import Route
 from napari_sam2.widgets.sessions import Sessions
+from napari_sam2.widgets.source_choice import SourceChoosing
 from napari_sam2.widgets.status import Status
 from napari_sam2.widgets.worker import Worker
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam2.tracking.tracks import Tracks
+    from napari_sam2.widgets.open_movie import OpenMovie
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +65,12 @@ class SegmentationController:
         Saving and reopening.
     live : LiveView
         Whether the slider follows a run.
+    source : SourceChoosing
+        Axes, level and channels of the image in work.
+    preview : Preview
+        What the network sees.
+    route : Route
+        Which way runs go through a movie of stacks.
     """
 
     def __init__(self, viewer: ViewerModel, wake: Callable[[], None]) -> None:
@@ -73,23 +83,35 @@ class SegmentationController:
         self._wake = wake
         self._worker = Worker(wake)
         self._engine = Engine(self._worker.post)
+        self._movies = OpenMovies(viewer, self._worker, self._engine)
         self.models = Models(self._worker, self._engine)
         self.sessions = Sessions(viewer, lambda: self._movie, self.set_image, wake, self.models)
-        self._movies: dict[Image, OpenMovie] = {}
-        self._movie: OpenMovie | None = None
+        self.source = SourceChoosing(viewer, lambda: self.image, self._reopen)
+        self.preview = Preview(
+            viewer, lambda: self._movie, self.objects, self._worker, self._engine
+        )
+        self.route = Route()
         self._run_state: RunState = "idle"
         self._run_number = 0
         self._then: Callable[[], None] | None = None
         self._is_closed = False
-        viewer.layers.events.removed.connect(self._on_removed)
+        self._movies.opened.connect(self._on_opened)
+        self._movies.dropped.connect(self.sessions.detach)
+        self._movies.refused.connect(self.source.refuse)
+        self._movies.left.connect(self._on_left)
         self.edits.done.connect(self._redraw_soon)
-        self.edits.told.connect(self._tell)
-        self.review.told.connect(self._tell)
-        self.sessions.told.connect(self._tell)
-        self.models.told.connect(self._tell)
+        parts: tuple[Any, ...] = self.edits, self.review, self.sessions, self.models, self.source
+        for part in parts:
+            part.told.connect(self._tell)
+        self.source.changed.connect(self.preview.watch)
         self.objects.changed.connect(self._show_choice)
         self.objects.sign_changed.connect(self._show_choice)
         self._worker.start(self._engine)
+
+    @property
+    def _movie(self) -> OpenMovie | None:
+        """The movie in work."""
+        return self._movies.current
 
     @property
     def image(self) -> Image | None:
@@ -127,9 +149,11 @@ class SegmentationController:
         if image is self.image:
             return
         self.cancel()
-        self._movie = None
-        if image is not None:
-            self._movie = self._open(image)
+        self._movies.go_to(image)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Take up the movie that is in work now."""
         if self._movie is not None:
             self._movie.enter()
             self.objects.reset()
@@ -137,6 +161,7 @@ class SegmentationController:
             self.use("points")
         self.review.enter()
         self.events.image_changed.emit(self.image)
+        self.preview.watch()
 
     def use(self, tool: Tool) -> None:
         """Take up a tool: ``points``, ``boxes`` or ``paint``."""
@@ -193,6 +218,7 @@ class SegmentationController:
         movie.send_contrast()
         objects = (self.objects.current,) if only_current else None
         options = PropagateOptions(objects, direction, start, stop, resume)
+        options = self.route.apply(options, movie.layers.movie.grid, movie.frame)
         self._run_number += 1
         self._worker.submit(partial(self._engine.start, options, self._run_number))
         self.live.begin_run()
@@ -221,11 +247,9 @@ class SegmentationController:
         if self._is_closed:
             return
         self._is_closed = True
-        self._viewer.layers.events.removed.disconnect(self._on_removed)
         self.live.close()
-        for image in tuple(self._movies):
-            self._drop(image)
-        self._movie = None
+        self.preview.close()
+        self._movies.close()
         self.models.close()
         self._worker.close()
 
@@ -240,7 +264,7 @@ class SegmentationController:
         for message in self._worker.take():
             self._receive(message)
         self.sessions.watch()
-        for movie in tuple(self._movies.values()):
+        for movie in self._movies:
             movie.settle()
         delays = [self.live.redraw(self.layers), self.review.refresh()]
         return min((delay for delay in delays if delay is not None), default=None)
@@ -256,14 +280,17 @@ class SegmentationController:
             ):
                 self.models.receive(message)
             case messages.Predicted():
-                movie = self._find(message.movie)
+                movie = self._movies.find(message.movie)
                 if movie is not None and movie.take_answer(message):
                     self.live.request()
                     self._tell(status.answer_status(message))
+                    self.preview.refresh()
             case messages.FrameTracked():
                 self._receive_frame(message)
             case messages.RunEnded():
                 self._receive_end(message)
+            case messages.Seen():
+                self.preview.receive(message)
             case messages.TracksChanged():
                 self._show_tracks(message.movie, message.tracks)
             case messages.Failed():
@@ -271,7 +298,7 @@ class SegmentationController:
 
     def _receive_frame(self, message: messages.FrameTracked) -> None:
         """Show the masks of a frame of a run."""
-        movie, result = self._find(message.movie), message.result
+        movie, result = self._movies.find(message.movie), message.result
         if movie is None:
             return
         movie.take_frame(message.number, result)
@@ -292,7 +319,7 @@ class SegmentationController:
                 then()
 
     def _show_tracks(self, key: str, tracks: Tracks) -> None:
-        if (movie := self._find(key)) is not None:
+        if (movie := self._movies.find(key)) is not None:
             movie.layers.show_tracks(tracks)
 
     def _receive_failure(self, failure: messages.Failed) -> None:
@@ -304,25 +331,15 @@ class SegmentationController:
             self.models.receive(failure)
         self._tell(status.failure_status(failure))
 
-    def _on_removed(self, event: Any) -> None:
-        """Go on without a layer that was removed by hand."""
-        gone = self._drop(event.value)
-        if gone is None:
-            for movie in self._movies.values():
-                movie.layers.forget(event.value)
-            return
-        if gone is self._movie:
-            self.set_image(None)
-            self._tell(Status(f"{gone.image.name} was removed; its labels stay"))
+    def _reopen(self, image: Image) -> None:
+        """Begin anew on an image whose axes or level are others now."""
+        self.cancel()
+        self._movies.reopen(image)
+        self._begin()
 
-    def _on_data(self, event: Any) -> None:
-        """Begin anew on an image whose pixels were replaced; its layers stay."""
-        image = event.source
-        gone = self._drop(image)
-        if gone is not None and gone is self._movie:
-            self._movie = None
-            self.set_image(image)
-            self._tell(Status(f"{image.name} has other pixels now: a new session has begun"))
+    def _on_left(self, text: str) -> None:
+        self._begin()
+        self._tell(Status(text))
 
     def _on_picked(self, label: int) -> None:
         if label > 0:
@@ -333,15 +350,8 @@ class SegmentationController:
         if movie is not self._movie:
             self.set_image(movie.image)
 
-    def _open(self, image: Image) -> OpenMovie | None:
-        """Make or find the open movie of an image; None if it cannot be one."""
-        if image in self._movies:
-            return self._movies[image]
-        try:
-            movie = OpenMovie(self._viewer, image, self._worker, self._engine)
-        except ValueError as error:
-            self._tell(Status(str(error), "error"))
-            return None
+    def _on_opened(self, movie: OpenMovie) -> None:
+        """Listen to a movie that is new."""
         movie.touched.connect(self._on_touched)
         movie.asked.connect(self.objects.note)
         movie.noted.connect(self.edits.changed.emit)
@@ -349,25 +359,8 @@ class SegmentationController:
         movie.unsettled.connect(self._wake)
         movie.layers.picked.connect(self._on_picked)
         movie.layers.taken_back.connect(lambda is_undo: self.undo() if is_undo else self.redo())
-        image.events.data.connect(self._on_data)
-        self._movies[image] = movie
-        movie.enter()
         self.review.attach(movie)
         self.sessions.attach(movie)
-        return movie
-
-    def _drop(self, image: Any) -> OpenMovie | None:
-        """End the session of an image, if it has one, and return what was open."""
-        movie = self._movies.pop(image, None)
-        if movie is not None:
-            image.events.data.disconnect(self._on_data)
-            self.sessions.detach(movie)
-            movie.close()
-        return movie
-
-    def _find(self, key: str) -> OpenMovie | None:
-        """Return the open movie with this key; None if it was removed meanwhile."""
-        return next((movie for movie in self._movies.values() if movie.key == key), None)
 
     def _ready_to_run(self, only_current: bool) -> OpenMovie | None:
         """Return the movie that a run can begin on, or say why it cannot."""

@@ -1,153 +1,108 @@
-"""How a napari image layer is read as a movie, and where its layers' points lie in a frame."""
+"""Where the planes of a movie lie in the viewer, and where its layers' points lie in a plane."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.utils.transforms import Affine
 from numpy.typing import NDArray
 
-from napari_sam2.prompts import BoxPrompt, PointPrompt, Prompt
+from napari_sam2.planes import AxisLayout
+from napari_sam2.widgets.source import choice_of, layout_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
 
-SMALLEST_BOX = 1.0
-"""Pixels; a smaller box is a slip of the mouse."""
+
+def made_layout(image: Image) -> AxisLayout:
+    """Return the axes of the layers that are made for an image: as its own, with one channel."""
+    layout = layout_of(image)
+    sizes = [
+        1 if axis == "C" else size for axis, size in zip(layout.axes, layout.sizes, strict=True)
+    ]
+    return AxisLayout(layout.axes, tuple(sizes))
 
 
-@dataclass(frozen=True, slots=True)
-class Movie:
-    """An image layer as the engine reads it.
+def placement(layer: Image) -> dict[str, Any]:
+    """Keyword arguments that put a new layer exactly where an image lies.
 
-    Attributes
-    ----------
-    data : array-like, (T, H, W) or (T, H, W, C)
-        The pixels; dask and zarr arrays stay lazy.
-    low, high : tuple of float
-        Intensities that are shown black and white, one for each channel.
+    A channel axis is one thick pixel, so that the layer is seen with every channel; at a coarser
+    level of a multiscale image the pixels are larger.
     """
-
-    data: Any = field(repr=False)
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Frames, height and width."""
-        frames, height, width = self.data.shape[:3]
-        return int(frames), int(height), int(width)
-
-    @property
-    def axes(self) -> str:
-        """Order of the axes, as the engine names them."""
-        return "TYX" if len(self.data.shape) == 3 else "TYXC"
-
-    @property
-    def channels(self) -> tuple[int, int, int]:
-        """Channels that the network takes for red, green and blue."""
-        return (0, 0, 0) if len(self.low) == 1 else (0, 1, 2)
-
-    def problem_with(self, prompt: Prompt) -> str | None:
-        """Say why a prompt cannot be taken, or None if it can."""
-        frames, height, width = self.shape
-        if not 0 <= prompt.frame < frames:
-            return f"Frame {prompt.frame} is outside the movie: it has frames 0 to {frames - 1}"
-        if isinstance(prompt, BoxPrompt):
-            y0, x0, y1, x1 = prompt.yxyx
-            if min(y1 - y0, x1 - x0) < SMALLEST_BOX:
-                return "The box is too small or outside the image: drag it over the whole object"
-        if isinstance(prompt, PointPrompt):
-            y, x = prompt.yx
-            if not (-0.5 <= y <= height - 0.5 and -0.5 <= x <= width - 0.5):
-                return f"The point (y {y:.0f}, x {x:.0f}) is outside the image: click inside it"
-        return None
-
-
-def movie_of(layer: Image) -> Movie:
-    """Read an image layer as a movie, with what its contrast limits show.
-
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        (T, Y, X), (Y, X) as a movie of one frame, or either with red, green and blue last. Of a
-        multiscale layer, the finest level.
-
-    Raises
-    ------
-    ValueError
-        If the layer has other axes, or no pixels.
-    """
-    data = layer.data[0] if layer.multiscale else layer.data
-    if layer.ndim not in (2, 3):
-        raise ValueError(
-            f"{layer.name!r} has {layer.ndim} axes {tuple(data.shape)}; a movie is (T, Y, X): "
-            "split channels or choose one time point or plane first"
-        )
-    if 0 in data.shape:
-        raise ValueError(f"{layer.name!r} has no pixels: its shape is {tuple(data.shape)}")
-    low, high = _limits(layer, int(data.shape[-1]))
-    return Movie(data if layer.ndim == 3 else data[None], low, high)
-
-
-def _limits(layer: Image, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the intensities shown black and white; RGB layers have none and use their type's."""
-    if not layer.rgb:
-        low, high = layer.contrast_limits
-        return (float(low),), (float(high),)
-    kind = np.dtype(layer.dtype)
-    white = float(np.iinfo(kind).max) if kind.kind in "iu" else 1.0
-    return (0.0,) * channels, (white,) * channels
-
-
-def placement(layer: Layer) -> dict[str, Any]:
-    """Keyword arguments that put a new layer exactly where `layer` lies."""
-    names = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
-    return {name: getattr(layer, name) for name in names}
+    names = ("rotate", "shear", "affine", "units", "axis_labels")
+    same = {name: getattr(layer, name) for name in names}
+    step, shift = _steps(layer)
+    linear = Affine(scale=layer.scale, rotate=layer.rotate, shear=layer.shear).linear_matrix
+    translate = np.asarray(layer.translate) + linear @ shift
+    return {"scale": np.asarray(layer.scale) * step, "translate": translate, **same}
 
 
 def shown_frame(viewer: ViewerModel, layer: Image) -> int:
-    """Return the frame of `layer` that the viewer shows; 0 for a still image."""
-    if layer.ndim == 2:
-        return 0
-    frames = layer.data[0].shape[0] if layer.multiscale else layer.data.shape[0]
-    frame = round(float(layer.world_to_data(viewer.dims.point)[0]))
-    return min(max(frame, 0), int(frames) - 1)
+    """Return the frame of `layer` that the viewer shows; the nearest if it shows none."""
+    layout = layout_of(layer)
+    data = _to_level(layer, layer.world_to_data(viewer.dims.point))
+    inside = [
+        min(max(float(value), 0.0), size - 1.0)
+        for value, size in zip(data, layout.sizes, strict=True)
+    ]
+    return layout.place(inside)[0]
 
 
 def show_frame(viewer: ViewerModel, layer: Image, frame: int) -> None:
-    """Move the viewer's slider to a frame of `layer`; nothing happens for a still image."""
-    if layer.ndim == 2:
-        return
-    position = list(layer.world_to_data(viewer.dims.point))
-    position[0] = frame
-    axis = viewer.dims.ndim - layer.ndim
-    viewer.dims.set_point(axis, float(layer.data_to_world(position)[0]))
+    """Move the viewer's sliders to a frame of `layer`; nothing happens for a still image."""
+    layout = layout_of(layer)
+    wanted = layout.position(frame, (0, 0))
+    position = np.array(layer.world_to_data(viewer.dims.point), float)
+    moved = [i for i, axis in enumerate(layout.axes) if axis in "TZ"]
+    for index in moved:
+        position[index] = _from_level(layer, wanted)[index]
+    world = layer.data_to_world(position)
+    for index in moved:
+        viewer.dims.set_point(viewer.dims.ndim - layer.ndim + index, float(world[index]))
 
 
 def frame_yx(
-    position: Sequence[float] | NDArray[np.floating], drawn_on: Layer, movie_layer: Layer
+    position: Sequence[float] | NDArray[np.floating], drawn_on: Layer, movie_layer: Image
 ) -> tuple[int, tuple[float, float]]:
     """Frame and (y, x) pixel of `movie_layer` at a position in the data of another layer.
 
     Parameters
     ----------
-    position : sequence of float, length 2 or 3
-        ``([t,] y, x)`` in the data coordinates of `drawn_on`.
+    position : sequence of float
+        In the data coordinates of `drawn_on`.
     drawn_on, movie_layer : napari.layers.Layer
         Two layers of as many axes; they may lie differently in the world.
     """
     world = drawn_on.data_to_world(position)
-    *time, y, x = movie_layer.world_to_data(world)
-    return (round(float(time[0])) if time else 0), (float(y), float(x))
+    data = _to_level(movie_layer, movie_layer.world_to_data(world))
+    return layout_of(movie_layer).place(list(data))
 
 
 def layer_position(
-    frame: int, yx: tuple[float, float], drawn_on: Layer, movie_layer: Layer
+    frame: int, yx: tuple[float, float], drawn_on: Layer, movie_layer: Image
 ) -> tuple[float, ...]:
     """Return the inverse of `frame_yx`: the position in the data of `drawn_on`."""
-    position = yx if movie_layer.ndim == 2 else (frame, *yx)
+    position = _from_level(movie_layer, layout_of(movie_layer).position(frame, yx))
     return tuple(map(float, drawn_on.world_to_data(movie_layer.data_to_world(position))))
+
+
+def _steps(layer: Image) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how large a pixel of the made layers is in the image, and where the first lies."""
+    full = layout_of(layer, replace(choice_of(layer), level=0)).sizes
+    step = np.array(full, float) / np.array(made_layout(layer).sizes)
+    return step, (step - 1) / 2
+
+
+def _to_level(layer: Image, position: Any) -> NDArray[np.float64]:
+    """Return coordinates of the made layers, from coordinates of the image."""
+    step, shift = _steps(layer)
+    return (np.asarray(position, float) - shift) / step
+
+
+def _from_level(layer: Image, position: Any) -> NDArray[np.float64]:
+    step, shift = _steps(layer)
+    return np.asarray(position, float) * step + shift

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam2.widgets import keys
 from napari_sam2.widgets.controller import SegmentationController
+from napari_sam2.widgets.data_panel import DataPanel
 from napari_sam2.widgets.model_panel import ModelPanel
 from napari_sam2.widgets.object_panel import ObjectPanel
 from napari_sam2.widgets.opening import prefer_sessions
@@ -75,6 +76,7 @@ class TrackWidget(QWidget):
         self.status_label.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.preferences = Preferences.load()
         self.source_panel = SourcePanel(viewer, self.controller)
+        self.data_panel = DataPanel(viewer, self.controller)
         self.model_panel = ModelPanel(self.controller, self.preferences)
         self.object_panel = ObjectPanel(viewer, self.controller)
         self.run_panel = RunPanel(self.controller)
@@ -84,6 +86,7 @@ class TrackWidget(QWidget):
         layout = QVBoxLayout(content)
         panels = (
             self.source_panel,
+            self.data_panel,
             self.model_panel,
             self.object_panel,
             self.run_panel,
@@ -117,6 +120,7 @@ class TrackWidget(QWidget):
         QApplication.instance().aboutToQuit.disconnect(self.shut_down)
         keys.unbind(self._viewer)
         self.source_panel.disconnect_viewer()
+        self.data_panel.disconnect_viewer()
         self.object_panel.disconnect_viewer()
         self.review_panel.shut_down()
         self.controller.close()

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from napari_sam2.widgets.coordinates import Movie
 from napari_sam2.widgets.messages import (
     Failed,
     FrameTracked,
@@ -18,11 +17,13 @@ from napari_sam2.widgets.messages import (
     Predicted,
     Progress,
     RunEnded,
+    Seen,
     Task,
     Tested,
     TracksChanged,
 )
 from napari_sam2.widgets.session_edits import take_over
+from napari_sam2.widgets.source import Movie
 
 if TYPE_CHECKING:
     from napari_sam2.editing.change import Change
@@ -90,6 +91,7 @@ class Engine:
         self._is_paused = False
         # By session: objects whose memories are older than their masks.
         self._edited: dict[str, set[int]] = {}
+        self._look: tuple[Movie, int, int] | None = None  # a picture that is wanted
         self._limits: Movie | None = None  # new contrast that waits for the end of a run
         self._name = ""
         self._cache_bytes: int | None = None
@@ -98,13 +100,20 @@ class Engine:
         """Whether a click waits for its answer or a run for its next frame."""
         if self._predictor is None or self._session is None:
             return False
-        return bool(self._asked) or (self._run is not None and not self._is_paused)
+        return (
+            bool(self._asked)
+            or self._look is not None
+            or (self._run is not None and not self._is_paused)
+        )
 
     def advance(self) -> None:
         """Answer the newest click or, when there is none, track one frame."""
         if self._asked:
             (object_id, frame), ticket = self._asked.popitem()
             self._attempt("predict", lambda: self._answer(object_id, frame, ticket))
+        elif self._look is not None:
+            look, self._look = self._look, None
+            self._attempt("movie", lambda: self._show(*look))
         elif self._run is not None:
             self._track_frame(self._run)
 
@@ -187,8 +196,21 @@ class Engine:
         if self._run is not None:
             self._limits = movie
         elif self._session is not None:
-            self._session.mapping = _mapping(movie)
-            self._session.forget_memories()
+            self._session.show(movie.data, _mapping(movie))
+
+    def look(self, movie: Movie, object_id: int, frame: int) -> None:
+        """Have a picture made of what the network sees from the next request on."""
+        self._look = movie, object_id, frame
+
+    def _show(self, movie: Movie, object_id: int, frame: int) -> None:
+        from napari_sam2.predictor.preview import picture, view_on
+
+        session = self._opened()
+        if self._predictor is None or movie.shape != session.shape:
+            return
+        view = view_on(self._predictor, session, object_id, frame)
+        seen = picture(view, movie.data.read(frame), _mapping(movie))
+        self._post(Seen(self._key, seen, view.clipped))
 
     def forget(self, key: str) -> None:
         """Drop the session of a movie."""
@@ -246,7 +268,7 @@ class Engine:
 
     def start(self, options: PropagateOptions, number: int) -> None:
         """Begin a run; one that is under way is cancelled first."""
-        from napari_sam2.predictor.run_plan import plan_runs
+        from napari_sam2.predictor.plane_runs import count_results
 
         self.cancel()
         # A run that cannot begin ends all the same, so its end is always told.
@@ -256,7 +278,7 @@ class Engine:
             if self._predictor is None:
                 raise RuntimeError("no network is loaded; choose another model")
             self._take_up()
-            total = sum(len(run.frames) for run in plan_runs(session, options))
+            total = count_results(session, options)
             self._run = _Run(number, self._predictor.propagate(session, options), total)
         except Exception as error:
             self._run = run
@@ -326,9 +348,10 @@ class Engine:
             self._predictor.restore(self._opened(), sorted(chosen))
 
     def _tracks(self, session: VideoSession) -> Tracks:
+        from napari_sam2.predictor.composed_frames import grid_of
         from napari_sam2.tracking.tracks import tracks_from_masklets
 
-        return tracks_from_masklets(session.masklets)
+        return tracks_from_masklets(session.masklets, grid=grid_of(session.frames))
 
     def _ask(self, object_id: int, frame: int, ticket: int) -> None:
         """Note that prompts changed; an older request for the same place is replaced."""
@@ -353,14 +376,14 @@ def _open_session(movie: Movie) -> VideoSession:
     """Begin a session on a movie, which the network sees as the layer shows it."""
     from napari_sam2.predictor.session import VideoSession
 
-    return VideoSession.open(movie.data, mapping=_mapping(movie), axes=movie.axes)
+    return VideoSession.open(movie.data, mapping=_mapping(movie))
 
 
 def _mapping(movie: Movie) -> IntensityMapping:
     """Return what turns a movie's values into what its layer shows."""
     from napari_sam2.predictor.frames import IntensityMapping
 
-    return IntensityMapping(movie.low, movie.high, movie.channels)
+    return IntensityMapping(movie.low, movie.high, movie.channels, movie.gamma)
 
 
 def _leave_a_core_to_the_window() -> None:

@@ -9,9 +9,9 @@ from napari.layers import Points, Shapes
 from psygnal import Signal
 
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
-from napari_sam2.widgets.coordinates import movie_of
 from napari_sam2.widgets.prompt_layers import BoxLayer, Drawn, PointLayer, PromptLayer
 from napari_sam2.widgets.result_layers import LabelCanvas, TrackLines
+from napari_sam2.widgets.source import METADATA_KEY, movie_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.tracks import Tracks
 
 Tool = Literal["points", "boxes", "paint"]
-METADATA_KEY = "napari-sam2"
 
 
 class SegmentationLayers:
@@ -40,7 +39,7 @@ class SegmentationLayers:
     Raises
     ------
     ValueError
-        If the layer is no movie; see `coordinates.movie_of`.
+        If the layer is no movie; see `source.movie_of`.
     """
 
     edited = Signal(list, list)
@@ -168,9 +167,13 @@ class SegmentationLayers:
 
     def disconnect(self) -> None:
         """Stop listening to every layer; they stay in the viewer as they are."""
-        for layer in (self.points, self.boxes, self.canvas.layer, self._lines.layer):
-            if layer is not None:
-                self.forget(layer)
+        for layer in self.made():
+            self.forget(layer)
+
+    def made(self) -> list[Layer]:
+        """Return every layer that there is."""
+        made = (self.points, self.boxes, self.canvas.layer, self._lines.layer)
+        return [layer for layer in made if layer is not None]
 
     def _add(self, layer: Layer, role: str) -> None:
         """Put a new layer into the viewer."""

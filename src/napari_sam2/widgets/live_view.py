@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_sam2.widgets.layers import SegmentationLayers
+
+logger = logging.getLogger(__name__)
 
 REDRAW_SECONDS = 0.08
 """Least time between two redraws: each takes the window's thread, which the user needs too."""
@@ -71,6 +74,11 @@ class LiveView:
         self._is_moving = True
         try:
             show_frame(self._viewer, layers.image, frame)
+        except Exception:
+            # Napari cannot read the frame, as when its file is gone; the engine says so when it
+            # comes there, and its messages have to get through.
+            logger.exception("frame %d cannot be shown", frame)
+            self._has_scrubbed = True
         finally:
             self._is_moving = False
 

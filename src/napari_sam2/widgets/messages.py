@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_sam2.masklets import MaskRecord
     from napari_sam2.predictor.results import FrameResult
     from napari_sam2.prompts import Prompt
@@ -118,6 +121,15 @@ class TracksChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What the network sees of a frame: uint8 (h, w, 3), and the box of the frame it shows."""
+
+    movie: str
+    picture: NDArray[np.uint8]
+    box: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Something did not work; `prompt` is the one that was refused, if it was a prompt."""
 
@@ -127,4 +139,4 @@ class Failed:
 
 
 ModelMessage = ModelLoading | ModelReady | DownloadStopped | Tested
-Message = ModelMessage | Predicted | FrameTracked | RunEnded | TracksChanged | Failed
+Message = ModelMessage | Predicted | FrameTracked | RunEnded | TracksChanged | Seen | Failed

@@ -17,8 +17,9 @@ from napari_sam2.editing.history import History, Step
 from napari_sam2.editing.locks import held_on, spare
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
-from napari_sam2.widgets.coordinates import movie_of, shown_frame
+from napari_sam2.widgets.coordinates import shown_frame
 from napari_sam2.widgets.layers import SegmentationLayers, about
+from napari_sam2.widgets.source import movie_of
 from napari_sam2.widgets.status import Status
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class OpenMovie:
     Raises
     ------
     ValueError
-        If the layer is no movie; see `coordinates.movie_of`.
+        If the layer is no movie; see `source.movie_of`.
     """
 
     touched = Signal(object)
@@ -100,7 +101,7 @@ class OpenMovie:
     def send_contrast(self) -> None:
         """Tell the engine when the image is shown otherwise than at the last request."""
         now = movie_of(self.image)
-        if (now.low, now.high) != (self._seen.low, self._seen.high):
+        if now.look != self._seen.look:
             self._seen = now
             self._worker.submit(partial(self._engine.set_contrast, now))
 

@@ -11,7 +11,7 @@ from napari.layers import Points, Shapes
 from napari.layers.base import ActionType
 
 from napari_sam2.prompts import BoxPrompt, PointPrompt
-from napari_sam2.widgets.coordinates import frame_yx, layer_position, movie_of, placement
+from napari_sam2.widgets.coordinates import frame_yx, layer_position, made_layout, placement
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -77,6 +77,9 @@ class PromptLayer:
         """Set the features of the rows that are drawn next."""
         self.layer.feature_defaults = {**self.layer.feature_defaults.iloc[0], **features}
 
+    def _flatten(self) -> None:
+        """Put what was drawn into the middle of the channel axis: it is seen with every channel."""
+
     def _delete(self, indices: list[int]) -> None:
         """Delete rows by their numbers."""
         if isinstance(self.layer, Points):
@@ -106,6 +109,7 @@ class PromptLayer:
         """Report what came and went."""
         if self._is_ours:
             return
+        self._flatten()
         rows = Counter(self.rows())
         gone, come = list((self._known - rows).elements()), list((rows - self._known).elements())
         self._known = rows
@@ -143,6 +147,12 @@ class PointLayer(PromptLayer):
             frame, yx = frame_yx(position, self.layer, self._image)
             out.append(PointPrompt(int(object_id), frame, yx, bool(positive)))
         return out
+
+    def _flatten(self) -> None:
+        axis = made_layout(self._image).axes.find("C")
+        if axis >= 0 and self.layer.data[:, axis].any():
+            self.layer.data[:, axis] = 0
+            self.layer.refresh()
 
     def append(self, prompts: Iterable[Drawn]) -> None:
         """Draw clicks without reporting them as edits."""
@@ -214,5 +224,5 @@ def point_size(image: Image) -> float:
 
 def _plane(image: Image) -> tuple[int, int]:
     """Height and width of a frame."""
-    _, height, width = movie_of(image).shape
-    return height, width
+    layout = made_layout(image)
+    return layout.length("Y"), layout.length("X")

@@ -11,15 +11,14 @@ from napari.layers import Tracks as TracksLayer
 from numpy.typing import NDArray
 
 from napari_sam2.masklets import MaskletSet, MaskRecord
-from napari_sam2.widgets.coordinates import placement
+from napari_sam2.planes import AxisLayout
+from napari_sam2.widgets.coordinates import made_layout, placement
+from napari_sam2.widgets.label_planes import LabelPlanes, Region
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam2.tracking.tracks import Tracks
-
-Region = tuple[int, int, int, int]
-"""Bounding box in frame pixels, half open: y0, x0, y1, x1."""
 
 
 class LabelCanvas:
@@ -46,16 +45,18 @@ class LabelCanvas:
     ) -> None:
         self.masklets = MaskletSet(shape)
         self.layer: Labels | None = None
+        self._planes = LabelPlanes(AxisLayout("TYX", self.masklets.shape))
         self._on_paint = on_paint
         self._on_take_back = on_take_back
         self._outdated: set[int] = set()
 
     def create(self, image: Image) -> Labels:
         """Make a new layer that lies on the movie and shows every mask known."""
-        shape = self.masklets.shape
-        data = np.zeros(shape if image.ndim == 3 else shape[1:], dtype=np.uint16)
+        self._planes = LabelPlanes(made_layout(image))
+        data = self._planes.new()
+        whole = (0, 0, *self.masklets.shape[1:])
         for frame in {frame for masklet in self.masklets for frame in masklet.records}:
-            self.masklets.paste(frame, data if image.ndim == 2 else data[frame])
+            self._planes.write(data, frame, whole, self.masklets.labels(frame, data.dtype))
         layer = Labels(data, name=f"{image.name} objects", opacity=0.6, **placement(image))
         self.attach(layer)
         return layer
@@ -119,27 +120,28 @@ class LabelCanvas:
 
     def _repaint(self, frame: int, region: Region) -> None:
         """Write the masks of a frame into one box of the layer."""
-        plane = self._plane(frame)
-        if plane is None:
+        data = self._data()
+        if data is None:
             return
         y0, x0, y1, x1 = region
-        window = np.zeros((y1 - y0, x1 - x0), dtype=plane.dtype)
+        window = np.zeros((y1 - y0, x1 - x0), dtype=data.dtype)
         found = [(one.object_id, one.records[frame]) for one in self.masklets
                  if frame in one.records]  # fmt: skip
         # As in MaskletSet.paste: the smaller object on top.
         for object_id, record in sorted(found, key=lambda item: (-item[1].area, item[0])):
             _paste(window, region, record, object_id)
-        plane[y0:y1, x0:x1] = window
+        self._planes.write(data, frame, region, window)
         self._outdated.add(frame)
 
+    def _data(self) -> Any:
+        """Return the layer's array, None if it was replaced by something else."""
+        is_there = self.layer is not None and self._planes.fits(self.layer.data)
+        return self.layer.data if self.layer is not None and is_there else None
+
     def _plane(self, frame: int) -> Any:
-        """Return the layer's pixels of a frame, None if its data was replaced by something else."""
-        if self.layer is None:
-            return None
-        data = self.layer.data
-        if tuple(data.shape) == self.masklets.shape:
-            return data[frame]
-        return data if tuple(data.shape) == self.masklets.shape[1:] else None
+        """Return the layer's pixels of a frame, None if its data was replaced."""
+        data = self._data()
+        return None if data is None else self._planes.read(data, frame)
 
     # Napari asks key callbacks for their names, so these are methods.
 
@@ -168,26 +170,58 @@ class TrackLines:
         Paths have the colours of `labels`, so an object is known by one colour.
         An empty table shows nothing: napari cannot hold a Tracks layer without tracks.
         """
-        if image.ndim == 2 or len(tracks.table) == 0:
+        placed = track_table(tracks, made_layout(image))
+        if placed is None or len(tracks.table) == 0:
             if self.layer is not None:
                 self.layer.visible = False
             return None
         if self.layer is None:
+            table, ndim = placed
+            where = placement(image)
             self.layer = TracksLayer(
-                tracks.table,
+                table,
                 graph=tracks.graph,
                 name=f"{image.name} tracks",
                 tail_length=10,
                 color_by="track_id",
                 colormaps_dict=None if labels is None else {"track_id": labels.colormap},
-                **placement(image),
+                **_last_axes(where, ndim),
             )
             return self.layer
         self.layer.graph = {}  # the old one may name tracks that are gone
-        self.layer.data = tracks.table
+        self.layer.data = placed[0]
         self.layer.graph = tracks.graph
         self.layer.visible = True
         return None
+
+
+def track_table(tracks: Tracks, layout: AxisLayout) -> tuple[NDArray[np.float64], int] | None:
+    """Return tracks in the axes of a layer and how many of its last ones these are.
+
+    None where napari's Tracks cannot show them: there is no time, time is not the first axis but
+    for channels, or there are more than two axes between time and the picture.
+    """
+    first = layout.axes.find("T")
+    if first < 0:  # a stack: depth stands for time
+        first = layout.axes.find("Z")
+    axes = layout.axes[first:]
+    is_led_by_more = any(one not in "C?" for one in layout.axes[:first])
+    if first < 0 or is_led_by_more or len(axes) > 4 or not axes.endswith("YX"):
+        return None
+    columns = {"Y": tracks.table[:, -2], "X": tracks.table[:, -1], axes[0]: tracks.table[:, 1]}
+    if tracks.table.shape[1] == 5:
+        columns["Z"] = tracks.table[:, 2]
+    nothing = np.zeros(len(tracks.table))
+    table = [tracks.table[:, 0], *(columns.get(axis, nothing) for axis in axes)]
+    return np.stack(table, axis=1), len(axes)
+
+
+def _last_axes(placed: dict[str, Any], ndim: int) -> dict[str, Any]:
+    """Return where a layer of fewer axes lies; napari shows it in the last axes of the viewer."""
+    if len(placed["scale"]) == ndim:
+        return placed
+    names = ("scale", "translate", "units", "axis_labels")
+    return {name: tuple(placed[name])[-ndim:] for name in names}
 
 
 def _paste(window: NDArray, region: Region, record: MaskRecord, object_id: int) -> None:

@@ -22,6 +22,7 @@ from superqt import QLabeledRangeSlider
 from napari_sam2.predictor.options import PropagateOptions
 from napari_sam2.widgets.keys import tip
 from napari_sam2.widgets.object_panel import plain_button
+from napari_sam2.widgets.route_panel import RoutePanel
 from napari_sam2.widgets.status import progress_text
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class RunPanel(QWidget):
         self.range_slider = QLabeledRangeSlider(Qt.Orientation.Horizontal)
         self.range_slider.setEdgeLabelMode(QLabeledRangeSlider.EdgeLabelMode.NoLabel)
         self.range_slider.setToolTip("First and last frame of a run")
+        self.route_panel = RoutePanel(controller.route, self._show_range)
         self.objects_box = QComboBox()
         self.objects_box.addItems(["All objects", "This object"])
         self.objects_box.setToolTip(_HELP["objects"])
@@ -110,6 +112,7 @@ class RunPanel(QWidget):
         frames = QHBoxLayout()
         frames.addWidget(QLabel("Frames"))
         frames.addWidget(self.range_slider, 1)
+        layout.addWidget(self.route_panel)
         for row in (frames, settings, buttons, stopping):
             layout.addLayout(row)
         layout.addWidget(self.progress_label)
@@ -125,14 +128,21 @@ class RunPanel(QWidget):
 
     def _show_image(self, image: object) -> None:
         """Offer the frames of the movie."""
-        frames = self._controller.num_frames
         self.setEnabled(image is not None)
+        layers = self._controller.layers
+        self.route_panel.show_grid(None if layers is None else layers.movie.grid)
+        self._show_range()
+        self.progress_label.clear()
+        self.progress_bar.reset()
+
+    def _show_range(self) -> None:
+        """Offer the whole length of the way that a run goes."""
+        layers, route = self._controller.layers, self._controller.route
+        frames = 0 if layers is None else route.length(layers.movie.grid)
         last = max(frames - 1, 1)
         self.range_slider.setRange(0, last)
         self.range_slider.setValue((0, max(frames - 1, 0)))
         self.range_slider.setEnabled(frames > 1)
-        self.progress_label.clear()
-        self.progress_bar.reset()
 
     def _show_state(self, state: str) -> None:
         """Offer what can be done in a state."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.predictor.options import PredictorOptions
-from napari_sam2.widgets.coordinates import movie_of
+from napari_sam2.widgets.source import movie_of
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -27,7 +27,9 @@ def settings_of(image: Image, models: Models) -> dict[str, Any]:
             "low": list(shown.low),
             "high": list(shown.high),
             "channels": list(shown.channels),
+            "gamma": list(shown.gamma),
         },
+        "axes": shown.axes,
     }
 
 

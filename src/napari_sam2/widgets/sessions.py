@@ -214,7 +214,7 @@ def _free_place(place: Path) -> Path:
 
 
 def _stamp(movie: OpenMovie) -> MovieStamp:
-    return MovieStamp.of(movie.layers.movie.data, movie.path)
+    return MovieStamp.of(movie.layers.movie.raw, movie.path)
 
 
 def _problem(movie: OpenMovie, record: SessionRecord) -> str | None:

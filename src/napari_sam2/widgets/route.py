@@ -1,0 +1,41 @@
+"""Which way a run goes through a movie of stacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from napari_sam2.predictor.options import Along, PropagateOptions
+
+if TYPE_CHECKING:
+    from napari_sam2.planes import PlaneGrid
+
+
+@dataclass(slots=True)
+class Route:
+    """Along time, along z, or both; in movies without stacks it means nothing.
+
+    Attributes
+    ----------
+    along : {"both", "time", "z"}
+    only_here : bool
+        Only in the slice (along time) or at the time (along z) that is shown; objects without a
+        prompt there start from the mask that they have there.
+    """
+
+    along: Along = "both"
+    only_here: bool = False
+
+    def apply(self, options: PropagateOptions, grid: PlaneGrid, shown: int) -> PropagateOptions:
+        """Return the options of a run that goes this way."""
+        if grid.is_line:
+            return options
+        time, z = grid.place(shown)
+        here = {"time": z, "z": time, "both": None}[self.along] if self.only_here else None
+        return replace(options, along=self.along, at=here)
+
+    def length(self, grid: PlaneGrid) -> int:
+        """Return over how many places the range of a run reaches."""
+        if grid.is_line:
+            return len(grid)
+        return grid.slices if self.along == "z" else grid.times
