@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2.predictor.options import Direction, PropagateOptions
 from napari_sam2.widgets import messages, status
@@ -110,7 +110,6 @@ class SegmentationController:
 
     @property
     def _movie(self) -> OpenMovie | None:
-        """The movie in work."""
         return self._movies.current
 
     @property
