@@ -235,3 +235,37 @@ def test_a_full_disk_is_one_line(tmp_path, movie_path, weights):
     assert "no space to write" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(("along", "planes"), [("time", {(0, 1), (1, 1)}), ("both", None)])
+def test_a_movie_of_stacks_is_tracked_with_one_id(command, tmp_path, along, planes):
+    z, y, x = np.indices((5, 48, 48))
+    ball = (5 * (z - 2)) ** 2 + (y - 20) ** 2 + (x - 24) ** 2 < 90
+    stacks = np.random.default_rng(0).normal(200, 12, (2, 5, 48, 48)) + 800 * ball
+    path, out = tmp_path / "stacks.ome.tif", tmp_path / "out"
+    tifffile.imwrite(path, stacks.astype(np.uint16), metadata={"axes": "TZYX"})
+    z_clicked = 1 if planes else 2
+    point = f"0,{z_clicked},20,24"
+    done = command("track", path, "--point", point, "--out", out, "--along", along)
+    assert done.status == 0, done.err
+    labels = tifffile.imread(out / "labels.tif")
+    assert labels.shape == stacks.shape
+    assert np.array_equal(zarr.open_array(out / "labels.zarr", mode="r")[:], labels)
+    found = {(int(t), int(k)) for t, k in np.argwhere((labels == 1).any(axis=(2, 3)))}
+    if planes:
+        assert found == planes
+    else:
+        overlap = ((labels == 1) & ball).sum() / ((labels == 1) | ball).sum()
+        assert overlap > 0.6
+        np.testing.assert_allclose(
+            read_tracks(out / "tracks.csv").table, [[1, 0, 2, 20, 24], [1, 1, 2, 20, 24]], atol=1
+        )
+    assert json.loads((out / "run.json").read_text())["shape"] == [2, 5, 48, 48]
+
+
+def test_a_point_outside_the_stacks_is_refused(command, tmp_path):
+    path = tmp_path / "stacks.ome.tif"
+    tifffile.imwrite(path, np.zeros((2, 5, 48, 48), np.uint16), metadata={"axes": "TZYX"})
+    done = command("track", path, "--point", "0,5,20,24", "--out", tmp_path / "out")
+    assert done.status == 2
+    assert "Z 0 to 4" in done.err

@@ -15,9 +15,10 @@ from napari_sam2.io.label_stack import LabelStackWriter
 from napari_sam2.io.prompts_file import write_prompts
 from napari_sam2.io.tracks import write_tracks
 from napari_sam2.io.writing import refuse_overwrite, writing_whole
+from napari_sam2.predictor.composed_frames import grid_of
 from napari_sam2.predictor.options import PropagateOptions
+from napari_sam2.predictor.plane_runs import count_results
 from napari_sam2.predictor.results import FrameResult
-from napari_sam2.predictor.run_plan import plan_runs
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
 from napari_sam2.tracking.lineage import Lineage, find_divisions
@@ -112,7 +113,7 @@ class Job:
         ValueError
             If there is nothing to track or the range is not in the movie.
         """
-        return sum(len(run.frames) for run in plan_runs(self.session, self.options))
+        return count_results(self.session, self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ def run_job(job: Job, watch: Watch | None = None) -> JobReport:
     session, results = job.session, job.results
     write_prompts(results.prompts, session.prompts.all(), overwrite=job.overwrite)
     labels = LabelStackWriter(
-        results.labels_zarr, session.shape, _label_type(session), overwrite=job.overwrite
+        results.labels_zarr, _label_shape(session), _label_type(session), overwrite=job.overwrite
     )
     started = time.perf_counter()
     count, is_complete = 0, False
@@ -188,6 +189,12 @@ def run_job(job: Job, watch: Watch | None = None) -> JobReport:
     report = JobReport(results, tracks, count, seconds, is_complete)
     _note(job, report)
     return report
+
+
+def _label_shape(session: VideoSession) -> tuple[int, ...]:
+    """Return (T, H, W), or (T, Z, H, W) of a movie of stacks."""
+    grid = grid_of(session.frames)
+    return session.shape if grid.is_line else (grid.times, grid.slices, *session.shape[1:])
 
 
 def _label_type(session: VideoSession) -> str:
@@ -209,8 +216,12 @@ def _finish(job: Job, labels: LabelStackWriter) -> Tracks:
     for frame in sorted(seen - set(labels.frames_written)):
         labels.write(frame, masklets.labels(frame))
     labels.save_tiff(job.results.labels_tiff, overwrite=job.overwrite)
-    lineage = find_divisions(masklets) if job.lineage is None else job.lineage
-    tracks = tracks_from_masklets(masklets, lineage)
+    grid = grid_of(job.session.frames)
+    lineage = job.lineage
+    if lineage is None:
+        # In stacks the planes of one time are no times of their own.
+        lineage = find_divisions(masklets) if grid.is_line else Lineage()
+    tracks = tracks_from_masklets(masklets, lineage, grid)
     write_tracks(job.results.tracks, tracks, overwrite=job.overwrite)
     return tracks
 
@@ -223,11 +234,12 @@ def _note(job: Job, report: JobReport) -> None:
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         **job.about,
         "runtime": job.predictor.runtime.describe(),
-        "shape": list(job.session.shape),
+        "shape": list(_label_shape(job.session)),
         "intensities": {
             "low": list(mapping.low),
             "high": list(mapping.high),
             "channels": list(mapping.channels),
+            "gamma": list(mapping.gamma),
         },
         "propagate": asdict(job.options),
         "predictor": asdict(job.predictor.options),

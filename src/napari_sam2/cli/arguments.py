@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from napari_sam2.planes import PlaneGrid
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 __all__ = ["collect_prompts", "parse_channels", "parse_frames"]
@@ -14,7 +15,10 @@ _NEW = 0
 
 
 def collect_prompts(
-    points: Iterable[str], boxes: Iterable[str], others: Iterable[Prompt] = ()
+    points: Iterable[str],
+    boxes: Iterable[str],
+    others: Iterable[Prompt] = (),
+    grid: PlaneGrid | None = None,
 ) -> list[Prompt]:
     """Return the prompts of a file and of the command line, with ids for those without.
 
@@ -26,6 +30,8 @@ def collect_prompts(
         ``T,Y0,X0,Y1,X1`` or ``T,Y0,X0,Y1,X1,OBJECT``.
     others : iterable of Prompt
         Prompts that are complete; their ids are taken.
+    grid : PlaneGrid, optional
+        Of a movie of stacks: points and boxes then have Z after T.
 
     Returns
     -------
@@ -37,6 +43,9 @@ def collect_prompts(
     ValueError
         If a text has none of these forms, or there is no prompt at all.
     """
+    if grid is not None and not grid.is_line:
+        points = [_plane_first(text, grid, "--point") for text in points]
+        boxes = [_plane_first(text, grid, "--box") for text in boxes]
     given = [*others, *map(_point, points), *map(_box, boxes)]
     if not given:
         raise ValueError(
@@ -92,6 +101,23 @@ def parse_channels(text: str | None) -> tuple[int, int, int] | None:
             f"--channels {text!r} is neither one channel nor three: write 0 or 2,1,0"
         ) from None
     return red, green, blue
+
+
+def _plane_first(text: str, grid: PlaneGrid, option: str) -> str:
+    """Return a point or box of a movie of stacks with the number of its plane in place of T,Z."""
+    time, _, rest = text.partition(",")
+    z, _, rest = rest.partition(",")
+    try:
+        plane = grid.plane(int(time), int(z))
+    except ValueError:
+        plane = -1
+    if plane < 0:
+        raise ValueError(
+            f"{option} {text!r} does not begin with a time T and a slice Z of this movie of "
+            f"stacks: it has T 0 to {grid.times - 1} and Z 0 to {grid.slices - 1}; write for "
+            "example 0,3,40.5,52 for T,Z,Y,X"
+        )
+    return f"{plane},{rest}"
 
 
 def _point(text: str) -> PointPrompt:

@@ -23,12 +23,13 @@ def open_session(
     channels: str | None = None,
     low: float | None = None,
     high: float | None = None,
+    axes: str | None = None,
 ) -> VideoSession:
     """Open a movie with the intensities that are asked for; percentiles where they are not."""
     from napari_sam2.predictor.frames import ArrayFrames, IntensityMapping
     from napari_sam2.predictor.session import VideoSession
 
-    frames = ArrayFrames(movie)
+    frames = ArrayFrames(movie, axes)
     found = IntensityMapping.from_percentiles(frames, channels=parse_channels(channels))
     count = len(found.low)
     mapping = IntensityMapping(

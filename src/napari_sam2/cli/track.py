@@ -26,7 +26,9 @@ def track(
     out: Out,
     point: Annotated[
         list[str] | None,
-        typer.Option(help="T,Y,X or T,Y,X,OBJECT; T,Y,X,OBJECT,- for not this. Repeatable."),
+        typer.Option(
+            help="T,Y,X or T,Y,X,OBJECT; T,Y,X,OBJECT,- for not this; stacks T,Z,Y,X. Repeatable."
+        ),
     ] = None,
     box: Annotated[
         list[str] | None, typer.Option(help="T,Y0,X0,Y1,X1 or with ,OBJECT. Repeatable.")
@@ -43,6 +45,10 @@ def track(
     frames: Annotated[
         str | None, typer.Option(help="First and last frame, A:B; either may be left out.")
     ] = None,
+    along: Annotated[
+        Literal["both", "time", "z"],
+        typer.Option(help="In movies of stacks: through time, depth, or both with one id."),
+    ] = "both",
     view: Annotated[
         Literal["auto", "whole", "follow"],
         typer.Option(help="Whole frames, or windows that follow the objects."),
@@ -60,22 +66,26 @@ def track(
     """Track objects from points, boxes or masks; write labels and tracks.
 
     Points and boxes without an object are objects of their own. Coordinates are pixels of the
-    frame, T and pixel centres count from 0.
+    frame, T and pixel centres count from 0. A movie with time and depth is tracked as one of
+    stacks: Z follows T in points and boxes, and frames of prompts from a file are T * slices + Z.
     """
     from napari_sam2.batch.job import Job, ResultFolder
     from napari_sam2.io.prompts_file import read_prompts
-    from napari_sam2.io.read import read_movie
+    from napari_sam2.io.read import read_stacks
+    from napari_sam2.predictor.composed_frames import grid_of
     from napari_sam2.predictor.options import PropagateOptions
 
-    given = collect_prompts(point or [], box or [], read_prompts(prompts) if prompts else [])
+    others = read_prompts(prompts) if prompts else []
     start, stop = parse_frames(frames)
-    session = open_session(read_movie(movie, axes), channels, low, high)
+    array, letters = read_stacks(movie, axes)
+    session = open_session(array, channels, low, high, letters)
+    given = collect_prompts(point or [], box or [], others, grid_of(session.frames))
     for prompt in given:
         session.add(prompt)
     results = ResultFolder(out)
     results.prepare(overwrite=overwrite)
     predictor, about = load_predictor(model, device, dtype, view)
-    options = PropagateOptions(direction=direction, start=start, stop=stop)
+    options = PropagateOptions(direction=direction, start=start, stop=stop, along=along)
     about = {"movie": str(Path(movie).absolute()), **about}
     report = run_with_progress(Job(session, predictor, results, options, overwrite, about))
     say_report(report)

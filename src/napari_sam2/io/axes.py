@@ -7,7 +7,9 @@ from typing import Any, Protocol
 import dask.array as da
 import numpy as np
 
-__all__ = ["MovieArray", "as_movie"]
+from napari_sam2.planes import AxisLayout
+
+__all__ = ["MovieArray", "as_movie", "as_stacks"]
 
 _MEANING = {"T": "T", "Z": "T", "Y": "Y", "X": "X", "C": "C", "S": "C"}
 _MOST_CHANNELS = 16
@@ -64,6 +66,38 @@ def as_movie(array: MovieArray, axes: str | None, name: str) -> MovieArray:
     return moved
 
 
+def as_stacks(array: MovieArray, axes: str | None, name: str) -> tuple[MovieArray, str]:
+    """Return a movie or a movie of stacks, and its axes, without reading it.
+
+    Parameters
+    ----------
+    array, axes, name
+        As in `as_movie`.
+
+    Returns
+    -------
+    array : array-like
+        (T, Z, Y, X) or (T, Z, Y, X, C) where it has time and depth; else as from `as_movie`.
+    axes : str
+        ``"TZYX"``, ``"TZYXC"``, ``"TYX"`` or ``"TYXC"``.
+
+    Raises
+    ------
+    ValueError
+        As `as_movie`.
+    """
+    sizes = tuple(map(int, array.shape))
+    layout = None if axes is None or 0 in sizes else AxisLayout.of(axes, sizes)
+    if layout is None or layout.grid.is_line:
+        movie = as_movie(array, axes, name)
+        return movie, "TYX" if len(movie.shape) == 3 else "TYXC"
+    wanted = "TZYXC" if "C" in layout.axes else "TZYX"
+    lazy = array if isinstance(array, da.Array) else da.from_array(array, chunks=_chunks(array))
+    lazy = lazy[tuple(0 if letter == "?" else slice(None) for letter in layout.axes)]
+    kept = layout.axes.replace("?", "")
+    return lazy.transpose([kept.index(letter) for letter in wanted]), wanted
+
+
 def _chunks(array: MovieArray) -> Any:
     """Return the chunks that an array is stored in, or those that dask likes."""
     return getattr(array, "chunks", None) or "auto"
@@ -98,6 +132,7 @@ def _read(axes: str, sizes: tuple[int, ...], name: str) -> list[str] | str:
             raise ValueError(
                 f"axis {named[index]} of {name} (axes {axes}, shape {sizes}) has length "
                 f"{sizes[index]}, and a movie has only time or depth, height, width and channels: "
-                "save one position or one plane of it first"
+                "save one position or one plane of it first, or open it as a movie of stacks "
+                "(read_stacks)"
             )
     return "".join(letters)

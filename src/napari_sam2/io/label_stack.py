@@ -29,7 +29,7 @@ class LabelStackWriter:
     path : str or Path
         The zarr folder to make.
     shape : tuple of int
-        (T, H, W).
+        (T, H, W), or (T, Z, H, W) of a movie of stacks, whose planes are numbered as frames.
     dtype : dtype
         Unsigned integers; uint16 for object ids up to 65535, otherwise uint32.
     overwrite : bool
@@ -46,7 +46,7 @@ class LabelStackWriter:
     def __init__(
         self,
         path: str | Path,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         dtype: DTypeLike = np.uint16,
         *,
         overwrite: bool = False,
@@ -60,9 +60,9 @@ class LabelStackWriter:
             self._array: zarr.Array[Any] = zarr.create_array(
                 str(self.path),
                 shape=shape,
-                chunks=(1, *shape[1:]),
+                chunks=(*(1 for _ in shape[:-2]), *shape[-2:]),
                 dtype=np.dtype(dtype),
-                dimension_names=("t", "y", "x"),
+                dimension_names=tuple("tyx" if len(shape) == 3 else "tzyx"),
                 fill_value=0,
                 # An empty frame is a result too: its chunk says that the frame is done.
                 config={"write_empty_chunks": True},
@@ -96,7 +96,8 @@ class LabelStackWriter:
         OSError
             If the disk is full; the frames written before are kept.
         """
-        frames, *size = self._array.shape
+        size = list(self._array.shape[-2:])
+        frames = int(np.prod(self._array.shape[:-2]))
         if not 0 <= frame < frames or list(labels.shape) != size:
             raise ValueError(
                 f"frame {frame} of shape {labels.shape} is not one of {frames} frames of "
@@ -106,7 +107,8 @@ class LabelStackWriter:
         if largest > np.iinfo(self._array.dtype).max:
             raise ValueError(f"object {largest} does not fit {self._array.dtype}: use uint32")
         with explain_full_disk(self.path, f"{len(self._written)} written frames are kept there"):
-            self._array[frame] = labels
+            place = tuple(map(int, np.unravel_index(frame, self._array.shape[:-2])))
+            self._array[place] = labels
         self._written.add(frame)
 
     def save_tiff(self, path: str | Path, *, overwrite: bool = False) -> Path:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_sam2.io.axes import MovieArray, as_movie
+from napari_sam2.io.axes import MovieArray, as_movie, as_stacks
 from napari_sam2.io.read_series import PICTURES, list_pictures, read_series
 from napari_sam2.io.read_tiff import read_tiff
 from napari_sam2.io.read_zarr import is_zarr, read_zarr
 
-__all__ = ["read_movie"]
+__all__ = ["read_movie", "read_stacks"]
 
 _TIFF = (".tif", ".tiff", ".btf", ".tf8", ".lsm")
 _KINDS = "TIFF, OME-TIFF, zarr, OME-Zarr, npy, or a folder or pattern of PNG, JPEG or TIFF pictures"
@@ -46,6 +46,34 @@ def read_movie(path: str | Path, axes: str | None = None) -> MovieArray:
         return _from_pattern(where, axes)
     array, named = _open(where)
     return as_movie(array, axes or named, str(where))
+
+
+def read_stacks(path: str | Path, axes: str | None = None) -> tuple[MovieArray, str]:
+    """Open a movie that may have depth, too, without reading its planes.
+
+    Parameters
+    ----------
+    path, axes
+        As in `read_movie`.
+
+    Returns
+    -------
+    array : array-like
+        (T, Z, Y, X[, C]) where the file has time and depth, else (T, Y, X[, C]).
+    axes : str
+        The letters of its axes.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_movie`.
+    """
+    where = Path(path).expanduser()
+    if not where.exists():
+        movie = _from_pattern(where, axes)
+        return movie, "TYX" if len(movie.shape) == 3 else "TYXC"
+    array, named = _open(where)
+    return as_stacks(array, axes or named, str(where))
 
 
 def _from_pattern(where: Path, axes: str | None) -> MovieArray:

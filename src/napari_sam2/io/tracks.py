@@ -38,10 +38,11 @@ def write_tracks(path: str | Path, tracks: Tracks, *, overwrite: bool = False) -
         unfinished.open("w", newline="") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        for track, frame, y, x in tracks.table:
+        has_depth = tracks.table.shape[1] == 5
+        writer.writerow((*_COLUMNS[:2], "z", *_COLUMNS[2:]) if has_depth else _COLUMNS)
+        for track, frame, *place in tracks.table:
             parents = ";".join(map(str, tracks.graph.get(int(track), [])))
-            writer.writerow((int(track), int(frame), f"{y:.2f}", f"{x:.2f}", parents))
+            writer.writerow((int(track), int(frame), *(f"{one:.2f}" for one in place), parents))
     return path
 
 
@@ -55,17 +56,18 @@ def read_tracks(path: str | Path) -> Tracks:
     ValueError
         If a column is missing or a value is no number; the message names the line.
     """
-    rows: list[tuple[float, float, float, float]] = []
+    rows: list[tuple[float, ...]] = []
     graph: dict[int, list[int]] = {}
     with Path(path).open(newline="") as file:
         reader = csv.DictReader(file)
         missing = [name for name in _COLUMNS[:4] if name not in (reader.fieldnames or ())]
         if missing:
             raise ValueError(f"{path} has no column {missing[0]!r}: it needs track_id, t, y, x")
+        places = ("z", "y", "x") if "z" in (reader.fieldnames or ()) else ("y", "x")
         for row in reader:
             try:
                 track = int(row["track_id"])
-                rows.append((track, float(row["t"]), float(row["y"]), float(row["x"])))
+                rows.append((track, float(row["t"]), *(float(row[one]) for one in places)))
                 parents = [
                     int(parent) for parent in (row.get("parent_ids") or "").split(";") if parent
                 ]
@@ -73,4 +75,4 @@ def read_tracks(path: str | Path) -> Tracks:
                 raise ValueError(f"{path}, line {reader.line_num}: {error}") from error
             if parents:
                 graph[track] = parents
-    return Tracks(np.array(rows, dtype=np.float64).reshape(-1, 4), graph)
+    return Tracks(np.array(rows, dtype=np.float64).reshape(-1, 2 + len(places)), graph)
