@@ -254,9 +254,12 @@ def test_an_accepted_object_survives_a_real_run(dock, qtbot) -> None:
     assert controller.review.row(3).confidence != pytest.approx(0.9, abs=0.001)
 
 
-def test_an_object_without_a_mask_has_no_curves(open_dock, synthetic) -> None:
+def test_before_the_first_click_there_is_nothing_to_review(open_dock, synthetic, qtbot) -> None:
     _, widget = open_dock(synthetic.images)
-    assert widget.review_panel.lane_panel.lane is None
-    assert widget.review_panel.table.rows.rowCount() == 0
-    assert not widget.review_panel.buttons["accept"].isEnabled()
-    assert not widget.review_panel.lane_panel.next_button.isEnabled()
+    panel = widget.review_panel
+    # Drawing is ready before it is needed: the first mask does not wait for it.
+    qtbot.waitUntil(lambda: panel.lane_panel.lane is not None, timeout=10_000)
+    assert panel.lane_panel.caption_label.text() == ""
+    assert panel.table.rows.rowCount() == 0
+    assert not panel.buttons["accept"].isEnabled()
+    assert not panel.lane_panel.next_button.isEnabled()

@@ -68,7 +68,7 @@ class TrackWidget(QWidget):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._poll)
-        self._waker.woken.connect(self._poll, Qt.ConnectionType.QueuedConnection)
+        self._waker.woken.connect(self._poll_soon, Qt.ConnectionType.QueuedConnection)
         self.controller = SegmentationController(viewer, self._wake)
         self.status_label = QLabel()
         self.status_label.setWordWrap(True)
@@ -169,6 +169,12 @@ class TrackWidget(QWidget):
         # Called from the worker's thread, perhaps after Qt has deleted the window.
         with contextlib.suppress(RuntimeError):
             self._waker.woken.emit()
+
+    def _poll_soon(self) -> None:
+        # Not at once: Qt deals with all that is posted before it lets the window draw and take
+        # keys, and a fast worker has always posted something more.
+        if not self._is_shut and self._timer.remainingTime() != 0:
+            self._timer.start(0)
 
     def _poll(self) -> None:
         """Take what the worker has to say, and come back for what is too early to draw."""

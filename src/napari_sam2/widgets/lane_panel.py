@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.utils.theme import get_theme
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam2.tracking.quality import CURVES, CurveName
@@ -45,6 +47,7 @@ class LanePanel(QWidget):
         self._viewer = viewer
         self._controller = controller
         self._frame = -1
+        self._is_begun = self._is_shut = False
         self.lane: Lane | None = None
         self.caption_label = QLabel()
         self.caption_label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -62,7 +65,6 @@ class LanePanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(top)
         layout.addLayout(self._row)
-        self._titles.hide()
         controller.review.lane_changed.connect(self._show)
         viewer.dims.events.current_step.connect(self._move_cursor)
         viewer.events.theme.connect(self._take_theme)
@@ -70,6 +72,7 @@ class LanePanel(QWidget):
 
     def shut_down(self) -> None:
         """Stop listening to the viewer and let go of the drawing."""
+        self._is_shut = True
         self._controller.review.lane_changed.disconnect(self._show)
         self._viewer.dims.events.current_step.disconnect(self._move_cursor)
         self._viewer.events.theme.disconnect(self._take_theme)
@@ -82,16 +85,23 @@ class LanePanel(QWidget):
             self.caption_label.clear()
             return
         quality = self._controller.review.quality()
-        if self.lane is None and quality.span is not None:
-            self._make_lane()
         if self.lane is not None:
             self.lane.show(quality)
             self._frame = -1
             self._move_cursor()
         self._caption(None)
 
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Make the drawing right after the dock is seen, while the network loads."""
+        super().showEvent(event)
+        if not self._is_begun:
+            # It takes a few tenths of a second, which the first click must not wait for.
+            self._is_begun = True
+            QTimer.singleShot(0, self._make_lane)
+
     def _make_lane(self) -> None:
-        # Made when there is something to draw: opening the dock does not wait for it.
+        if self._is_shut:
+            return
         from napari_sam2.widgets.lane import Lane
 
         self.lane = Lane()
@@ -99,8 +109,8 @@ class LanePanel(QWidget):
         self.lane.picked.connect(self._controller.review.go_to)
         self.lane.hovered.connect(self._caption)
         self._row.addWidget(self.lane.native, 1)
-        self._titles.show()
         self._take_theme()
+        self._show()
 
     def _caption(self, hovered: int | None) -> None:
         """Say what is doubtful about the frame under the mouse, or how much is."""
