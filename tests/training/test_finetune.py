@@ -109,6 +109,24 @@ class TestWhatLearns:
         assert counts["everything"] > 2 * counts["adapters"]
 
 
+def test_what_an_annotator_calls_the_object_is_learned(tmp_path):
+    # A bright core in a dim disk: the network takes the core, this annotator the whole disk.
+    y, x = np.indices((96, 96))
+    distance = np.stack([np.hypot(y - 40 - t, x - 44 + t) for t in range(4)])
+    light = 100 + 90 * (distance < 18) + 300 * (distance < 8)
+    noise = np.random.default_rng(0).normal(0, 10, light.shape)
+    labels = (distance < 18).astype(np.uint16)
+    movie = LabelledMovie("cored", (light + noise).astype(np.uint16), labels)
+    asked = Sample(objects=4, followed=1, starts=1, frames=3)
+    runtime = Runtime.auto("cpu")
+    before = measure(load_model(), [movie], runtime, asked)
+    options = replace(OPTIONS, steps=30, stills_a_step=2, learning_rate=5e-4)
+    outcome = fine_tune(options, Lessons((movie,)), tmp_path)
+    after = measure(outcome.model, [movie], runtime, asked)
+    assert 1 - after.one_click < 0.6 * (1 - before.one_click)
+    assert after.score() > before.score()
+
+
 class TestGoingOn:
     def test_a_resumed_run_equals_an_uninterrupted_one(self, whole_run, tmp_path):
         first = FineTuning(OPTIONS, lessons(), tmp_path)

@@ -124,7 +124,7 @@ class PredictorOptions:
         ),
     )
     view_extent: float = field(
-        default=5.0,
+        default=3.5,
         metadata=_about(
             "View size",
             "Side of a following view, in diameters of the object.",

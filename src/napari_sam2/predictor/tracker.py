@@ -74,9 +74,15 @@ class Tracker:
         self._options = options
 
     def share_views(self, session: VideoSession, planner: ViewPlanner, run: Run) -> None:
-        """Let objects that start a run together be seen in as few views as possible."""
+        """Let objects that start a run together be seen in as few views as possible.
+
+        One that goes on where an earlier run stopped stays in the view that it was last seen in, as
+        if there had been no stop.
+        """
         boxes = {}
         for object_id, anchor in run.anchors.items():
+            if anchor + run.step in run.skipped.get(object_id, ()):
+                continue
             record = session.masklets.record(object_id, anchor)
             if record is not None and record.visible:
                 boxes[object_id] = (record.bbox, session.objects[object_id].view)

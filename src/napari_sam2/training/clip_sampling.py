@@ -17,7 +17,7 @@ from napari_sam2.training.departures import choose_leaver
 from napari_sam2.training.vanishing import vanish
 
 #: Diameters in clip pixels that the first object is scaled to, log-uniform: the middle of the
-#: range in most clips, because the predictor looks at an object in a view of five diameters.
+#: range in most clips, because the predictor looks at an object in a view of 3.5 diameters.
 DIAMETERS = (12.0, 140.0)
 USUAL_DIAMETERS = (28.0, 85.0)
 _USUAL_SHARE = 0.8
