@@ -10,7 +10,7 @@ from tests.benchmarks.report import circumstances
 
 def main() -> None:
     """Run the benchmarks that the command line names, all by default."""
-    names = ("bundled", "resident", "reference")
+    names = ("bundled", "resident", "correction", "reference")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(names)}; all by default")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side; the best counts")
@@ -29,6 +29,10 @@ def main() -> None:
         from tests.benchmarks import bench_resident
 
         console.print(*bench_resident.run())
+    if "correction" in chosen:
+        from tests.benchmarks import bench_correction
+
+        console.print(bench_correction.run(options.rounds))
     if "reference" in chosen:
         from tests.benchmarks import bench_reference
 

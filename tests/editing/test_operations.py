@@ -142,6 +142,8 @@ def test_a_division_ends_the_mother_and_names_the_daughters(document: Document) 
     assert document.masklets.frames(1) == tuple(range(6))
     assert document.prompts.frames(1) == (0,)
     assert document.lineage == {3: 2, 4: 1, 5: 1}
+    assert document.info(1).last == 5
+    assert [document.info(i).first for i in (4, 5)] == [6, 6]
 
 
 def test_nobody_descends_from_oneself(document: Document) -> None:
@@ -168,7 +170,23 @@ def test_unknown_objects_are_named(document: Document, edit) -> None:
 def test_an_edit_that_changes_nothing_is_empty(document: Document) -> None:
     assert operations.rename(document, 1, "").is_empty is False  # it gets a row in the table
     assert operations.rename(document, 3, "left daughter").is_empty
-    assert operations.cut(document, 2, 9).is_empty
+    assert operations.rename(document, 3, "left daughter").then(Change("")).is_empty
+
+
+def test_what_is_cut_off_does_not_come_back_in_a_run(document: Document) -> None:
+    document.apply(operations.cut(document, 1, 5))
+    assert [document.info(1).lives_on(frame) for frame in (0, 4, 5, 9)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    document.apply(operations.split(document, 2, 3))
+    assert (document.info(2).last, document.info(4).first) == (2, 3)
+    document.apply(operations.swap(document, 1, 4, 4))
+    assert (document.info(1).last, document.info(4).last) == (None, 4)
+    document.apply(operations.merge(document, 2, 4))
+    assert (document.info(2).first, document.info(2).last) == (None, 4)
 
 
 def test_changes_add_up(document: Document) -> None:

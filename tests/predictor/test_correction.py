@@ -9,6 +9,7 @@ from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.predictor.correction import agreement
 from napari_sam2.predictor.options import CorrectOptions, PropagateOptions
+from napari_sam2.predictor.run_plan import plan_runs
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
@@ -119,8 +120,28 @@ def test_stopping_half_way_goes_on_later(tracked, cells) -> None:
     spreading.close()
     rest = [result.frame for result in predictor.correct(session)]
     assert begun == [13, 14]
+    assert {15, 16, 17} <= set(rest), "the direction that was interrupted is finished"
+    assert not {13, 14} & set(rest)
     assert 11 in rest
     assert 6 in rest
+
+
+def test_nothing_is_tracked_outside_a_life(tracked) -> None:
+    predictor, session = tracked
+    mother, other = session.prompts.object_ids()[:2]
+    session.masklets.remove(mother, range(10, FRAMES))
+    session.locks.limit(mother, None, 9)
+    run = predictor.propagate(session)
+    for _ in range(4):
+        next(run)
+    session.locks.limit(other, 0, 14)  # a division while a run is held
+    session.masklets.remove(other, range(15, FRAMES))
+    assert all(other not in [one.object_id for one in r.objects] for r in run if r.frame > 14)
+    assert session.masklets.frames(mother) == tuple(range(10))
+    assert session.masklets.frames(other) == tuple(range(15))
+    session.locks.limit(mother, None, None)
+    list(predictor.propagate(session, PropagateOptions(objects=(mother,))))
+    assert session.masklets.frames(mother) == tuple(range(FRAMES))
 
 
 def test_first_prompts_are_no_corrections(cells) -> None:
@@ -129,6 +150,32 @@ def test_first_prompts_are_no_corrections(cells) -> None:
     predictor.predict_frame(session, PointPrompt(1, 0, (80.0, 80.0)))
     predictor.predict_frame(session, PointPrompt(1, 0, (82.0, 80.0)))
     assert not list(predictor.correct(session))
+
+
+def test_one_of_sixteen_objects_costs_at_most_a_tenth_of_a_run() -> None:
+    movie = dividing_cells(100, (160, 160), seed=3)
+    predictor = VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32"))
+    session = VideoSession.open(movie.images)
+    first = next(i for i in range(1, 60) if (movie.labels[:70] == i).any((1, 2)).all())
+    for object_id in range(1, 17):
+        # The others only have to be there: all have the masks of one, and stay as they are.
+        session.prompts.add(MaskPrompt(object_id, 0, movie.labels[0] == first))
+        for frame in range(100):
+            record = MaskRecord.from_mask(movie.labels[min(frame, 69)] == first)
+            session.masklets.write(object_id, frame, record)
+    predictor.restore(session)
+    full = sum(
+        len(r.objects_on(f)) for r in plan_runs(session, PropagateOptions()) for f in r.frames
+    )
+    list(predictor.propagate(session, PropagateOptions(objects=(1,), stop=69)))
+    good = session.masklets.record(1, 50)
+    misplace(session, 1, range(45, 55))
+    predictor.predict_frame(session, MaskPrompt(1, 50, good.mask((160, 160))))
+    computed = [one.object_id for r in predictor.correct(session) for one in r.objects]
+    assert set(computed) == {1}
+    assert full == 1600
+    assert 9 <= len(computed) <= full / 10
+    assert session.masklets.frames(2) == tuple(range(100))
 
 
 @pytest.mark.parametrize(

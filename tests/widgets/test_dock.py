@@ -207,8 +207,8 @@ def test_the_settings_of_a_run_are_obeyed(open_dock, synthetic, qtbot):
     controller, panel = widget.controller, widget.run_panel
     disc(controller, 0, 50, 50, 8)
     qtbot.waitUntil(lambda: controller.objects.is_known, timeout=10_000)
-    assert tuple(panel.range_slider.value()) == (0, 11)
-    panel.range_slider.setValue((0, 3))
+    assert tuple(panel.range_row.slider.value()) == (0, 11)
+    panel.range_row.slider.setValue((0, 3))
     panel.follow_box.setChecked(False)
     panel.both_button.click()
     qtbot.waitUntil(lambda: controller.run_state == "idle", timeout=60_000)

@@ -99,5 +99,6 @@ def _take_masks(session: VideoSession, record: SessionRecord, wanted: list[int])
     for object_id in wanted:
         info = document.info(object_id)
         session.locks.add(object_id, info.locked)
+        session.locks.limit(object_id, info.first, info.last)
         if info.is_fixed:
             session.locks.add(object_id)

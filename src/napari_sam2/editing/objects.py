@@ -26,6 +26,9 @@ class ObjectInfo:
         Frames that no run may change although the object is in work.
     is_locked : bool
         Whether no run may change any frame although the object is in work.
+    first, last : int or None
+        First and last frame of its life where a person has said so, as by a division or a cut:
+        no run makes masks outside.
     """
 
     object_id: int
@@ -34,6 +37,8 @@ class ObjectInfo:
     parent: int | None = None
     locked: frozenset[int] = frozenset()
     is_locked: bool = False
+    first: int | None = None
+    last: int | None = None
 
     @property
     def is_fixed(self) -> bool:
@@ -43,3 +48,8 @@ class ObjectInfo:
     def holds(self, frame: int) -> bool:
         """Whether the mask on a frame is to stay as it is."""
         return self.is_fixed or frame in self.locked
+
+    def lives_on(self, frame: int) -> bool:
+        """Whether a frame lies in the life of the object."""
+        is_early = self.first is not None and frame < self.first
+        return not is_early and (self.last is None or frame <= self.last)

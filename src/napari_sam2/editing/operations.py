@@ -100,7 +100,10 @@ def merge(document: Document, kept: int, other: int) -> Change:
         if info.parent == other
     }
     title = f"merge object {other} into {kept}"
-    return _change(document, title, masks, prompts, {**orphans, other: None})
+    infos: _Infos = {**orphans, other: None}
+    if (life := _united_life(document.info(kept), document.info(other))) != document.info(kept):
+        infos[kept] = life
+    return _change(document, title, masks, prompts, infos)
 
 
 def split(document: Document, object_id: int, frame: int) -> Change:
@@ -124,7 +127,18 @@ def split(document: Document, object_id: int, frame: int) -> Change:
         return fresh
 
     title = f"split object {object_id} from frame {frame} on"
-    return _hand_over(document, title, [object_id], frame, owner)
+    info = document.info(object_id)
+    lives = _change(
+        document,
+        title,
+        {},
+        {},
+        {
+            object_id: replace(info, last=frame - 1),
+            fresh: ObjectInfo(fresh, first=frame, last=info.last),
+        },
+    )
+    return lives.then(_hand_over(document, title, [object_id], frame, owner))
 
 
 def swap(document: Document, first: int, second: int, frame: int) -> Change:
@@ -139,13 +153,15 @@ def swap(document: Document, first: int, second: int, frame: int) -> Change:
     if first == second:
         raise ValueError(f"object {first} cannot be exchanged with itself: choose two objects")
     partner = {first: second, second: first}
-    return _hand_over(
-        document,
-        f"swap objects {first} and {second} from frame {frame} on",
-        [first, second],
-        frame,
-        lambda object_id, _: partner[object_id],
+    title = f"swap objects {first} and {second} from frame {frame} on"
+    swapped = _hand_over(
+        document, title, [first, second], frame, lambda object_id, _: partner[object_id]
     )
+    one, other = document.info(first), document.info(second)
+    if one.last == other.last:
+        return swapped
+    ends: _Infos = {first: replace(one, last=other.last), second: replace(other, last=one.last)}
+    return _change(document, title, {}, {}, ends).then(swapped)
 
 
 def cut(document: Document, object_id: int, frame: int, *, before: bool = False) -> Change:
@@ -162,11 +178,14 @@ def cut(document: Document, object_id: int, frame: int, *, before: bool = False)
         return place[1] < frame if before else place[1] >= frame
 
     side = "before" if before else "from"
+    info = document.info(object_id)
+    life = replace(info, first=frame) if before else replace(info, last=frame - 1)
     return _change(
         document,
         f"cut object {object_id} {side} frame {frame}{'' if before else ' on'}",
         dict.fromkeys(filter(is_gone, _mask_places(document, object_id))),
         dict.fromkeys(filter(is_gone, _prompt_places(document, object_id)), ()),
+        {object_id: life},
     )
 
 
@@ -194,7 +213,7 @@ def divide(document: Document, mother: int, frame: int, daughters: Sequence[int]
     if loop := set(seen) & set(daughters):
         raise ValueError(f"object {min(loop)} cannot descend from itself: choose other daughters")
     end = cut(document, mother, frame)
-    infos: _Infos = {i: replace(document.info(i), parent=mother) for i in daughters}
+    infos: _Infos = {i: replace(document.info(i), parent=mother, first=frame) for i in daughters}
     names = " and ".join(map(str, daughters))
     born = _change(document, f"divide object {mother} into {names}", {}, {}, infos)
     return born.then(end)
@@ -328,6 +347,16 @@ def _unite(records: Sequence[MaskRecord]) -> MaskRecord:
         object_score=first.object_score,
         prompted=any(record.prompted for record in seen),
         origin=(int(y0), int(x0)),
+    )
+
+
+def _united_life(kept: ObjectInfo, other: ObjectInfo) -> ObjectInfo:
+    """Return what is known of an object that lives whenever one of two did."""
+    firsts, lasts = (kept.first, other.first), (kept.last, other.last)
+    return replace(
+        kept,
+        first=None if None in firsts else min(f for f in firsts if f is not None),
+        last=None if None in lasts else max(f for f in lasts if f is not None),
     )
 
 

@@ -86,15 +86,16 @@ def _follow(
 def _ahead(state: ObjectState, frame: int, step: int) -> list[int]:
     """Frames that were tracked, from a correction on, up to the next one that is to be spread.
 
-    None where the first of them is up to date: a run has been there since.
+    Without those nearest to it that are up to date: a run, or the part of this one that was done
+    before it was interrupted, has been there since.
     """
     ahead: list[int] = []
     frame += step
     while frame in state.tracked and frame not in state.corrected:
-        ahead.append(frame)
+        if ahead or state.tracked[frame] != state.revision:
+            ahead.append(frame)
         frame += step
-    is_done = bool(ahead) and state.tracked[ahead[0]] == state.revision
-    return [] if is_done else ahead
+    return ahead
 
 
 def agreement(before: MaskRecord | None, after: MaskRecord | None) -> float:

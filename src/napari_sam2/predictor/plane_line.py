@@ -117,12 +117,12 @@ class PlaneLine:
             for place, plane in enumerate(self._planes):
                 record = self._session.masklets.record(object_id, plane)
                 is_locked = self._session.locks.holds(object_id, plane)
+                if is_locked and object_id not in whole:
+                    self.line.locks.add(object_id, [place])
                 if record is None:
                     continue
                 if object_id not in objects or is_locked or is_resuming:
                     self.line.masklets.write(object_id, place, record)
-                if is_locked and object_id not in whole:
-                    self.line.locks.add(object_id, [place])
         # What stays has to count as tracked.
         staying = [i for i in objects if is_resuming or self.line.locks.frames.get(i)]
         predictor.restore(self.line, staying)

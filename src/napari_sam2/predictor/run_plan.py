@@ -86,12 +86,12 @@ def plan_runs(session: VideoSession, options: PropagateOptions) -> tuple[Run, ..
 
 def _kept(session: VideoSession, object_id: int, is_resuming: bool) -> frozenset[int]:
     """Frames whose masks stay: locked ones and, where a run goes on, those up to date."""
-    locked = session.locks.frames.get(object_id, ())
+    frames = range(session.num_frames)
+    kept = {frame for frame in frames if session.locks.holds(object_id, frame)}
     state = session.objects.get(object_id)
-    if state is None or not is_resuming:
-        return frozenset(locked)
-    done = {frame for frame, revision in state.tracked.items() if revision == state.revision}
-    return frozenset(done | set(locked))
+    if state is not None and is_resuming:
+        kept |= {f for f, revision in state.tracked.items() if revision == state.revision}
+    return frozenset(kept)
 
 
 def _range(session: VideoSession, options: PropagateOptions) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -316,11 +316,16 @@ class Tracker:
         }
 
     def recall(
-        self, session: VideoSession, planner: ViewPlanner, object_id: int, state: ObjectState
+        self, session: VideoSession, planner: ViewPlanner, object_id: int, left_out: Collection[int]
     ) -> None:
-        """Make the memories of prompted frames from masks, and call every mask tracked."""
+        """Make the memories of prompted frames from masks, and call every mask tracked.
+
+        Frames that are left out get no memory: their masks do not belong to their prompts.
+        """
+        state = session.objects[object_id]
         for frame in session.prompts.frames(object_id):
-            self.recall_frame(session, planner, object_id, frame)
+            if frame not in left_out:
+                self.recall_frame(session, planner, object_id, frame)
         for frame in session.masklets.frames(object_id):
             state.tracked[frame] = state.revision
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 from time import perf_counter
 
@@ -189,7 +189,12 @@ class VideoPredictor:
             visit = partial(self._revisit, session, object_id)
             yield from spread(session, object_id, options, visit)
 
-    def restore(self, session: VideoSession, object_ids: Iterable[int] | None = None) -> None:
+    def restore(
+        self,
+        session: VideoSession,
+        object_ids: Iterable[int] | None = None,
+        unanswered: Collection[tuple[int, int]] = (),
+    ) -> None:
         """Take masks that did not come from this engine, as of a file or an edit, for its own.
 
         Parameters
@@ -198,6 +203,9 @@ class VideoPredictor:
             With prompts and masks.
         object_ids : iterable of int, optional
             Objects whose memories are made anew; all by default.
+        unanswered : collection of (int, int)
+            Objects and frames whose prompts are newer than the masks there: they count as
+            corrections.
 
         Notes
         -----
@@ -209,8 +217,10 @@ class VideoPredictor:
         for object_id in chosen:
             session.objects.pop(object_id, None)
             if session.prompts.frames(object_id):
-                state, planner = self._state(session, object_id), self._planner(session)
-                self._tracker.recall(session, planner, object_id, state)
+                self._state(session, object_id)
+                planner = self._planner(session)
+                newer = {frame for i, frame in unanswered if i == object_id}
+                self._tracker.recall(session, planner, object_id, newer)
 
     def remove_object(self, session: VideoSession, object_id: int) -> None:
         """Forget an object: its prompts, masks and memories."""

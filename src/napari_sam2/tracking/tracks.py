@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,6 +38,12 @@ class Tracks:
     def track_ids(self) -> tuple[int, ...]:
         """The objects that are seen on at least one frame, ascending."""
         return tuple(int(track) for track in np.unique(self.table[:, 0]))
+
+    def with_lineage(self, mothers: Mapping[int, int]) -> Tracks:
+        """Return the same tracks with these links, daughter to mother, between those seen."""
+        seen = set(self.track_ids)
+        links = {d: [m] for d, m in sorted(mothers.items()) if d in seen and m in seen}
+        return Tracks(self.table, links)
 
 
 def tracks_from_masklets(

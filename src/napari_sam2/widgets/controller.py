@@ -7,20 +7,24 @@ until `SegmentationController.poll` is called, which the dock does when it is wo
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.predictor.options import Direction, PropagateOptions
 from napari_sam2.widgets import messages, status
+from napari_sam2.widgets.divisions import Divisions
 from napari_sam2.widgets.edits import Edits
 from napari_sam2.widgets.engine import Engine
 from napari_sam2.widgets.events import ControllerEvents, RunState
+from napari_sam2.widgets.following import Following
+from napari_sam2.widgets.frame_range import FrameRange
 from napari_sam2.widgets.layers import SegmentationLayers, Tool
 from napari_sam2.widgets.live_view import LiveView
 from napari_sam2.widgets.models import Models
 from napari_sam2.widgets.object_choice import ObjectChoice
 from napari_sam2.widgets.open_movies import OpenMovies
+from napari_sam2.widgets.pace import Pace, object_frames
 from napari_sam2.widgets.preview import Preview
 from napari_sam2.widgets.review import Review
 from napari_sam2.widgets.route import Route
@@ -71,6 +75,14 @@ class SegmentationController:
         What the network sees.
     route : Route
         Which way runs go through a movie of stacks.
+    frames : FrameRange
+        First and last frame of the next run.
+    following : Following
+        Whether and when corrections are followed up.
+    divisions : Divisions
+        Mothers, daughters, proposals.
+    pace : Pace
+        How long runs take here.
     """
 
     def __init__(self, viewer: ViewerModel, wake: Callable[[], None]) -> None:
@@ -91,6 +103,12 @@ class SegmentationController:
             viewer, lambda: self._movie, self.objects, self._worker, self._engine
         )
         self.route = Route()
+        self.frames: FrameRange = FrameRange()
+        self.pace = Pace()
+        self.following: Following = Following(self._worker, self._engine)
+        self.divisions: Divisions = Divisions(
+            viewer, lambda: self._movie, self.objects, self.following, self._onward
+        )
         self._run_state: RunState = "idle"
         self._run_number = 0
         self._then: Callable[[], None] | None = None
@@ -100,9 +118,14 @@ class SegmentationController:
         self._movies.refused.connect(self.source.refuse)
         self._movies.left.connect(self._on_left)
         self.edits.done.connect(self._redraw_soon)
-        parts: tuple[Any, ...] = self.edits, self.review, self.sessions, self.models, self.source
+        parts: tuple[Any, ...] = (
+            *(self.edits, self.review, self.sessions, self.models, self.source),
+            self.divisions,
+        )
         for part in parts:
             part.told.connect(self._tell)
+        self.edits.done.connect(self.divisions.refresh)
+        self.models.changed.connect(lambda: self.pace.use(self.models.name, self.models.device))
         self.source.changed.connect(self.preview.watch)
         self.objects.changed.connect(self._show_choice)
         self.objects.sign_changed.connect(self._show_choice)
@@ -128,6 +151,23 @@ class SegmentationController:
         return 0 if self._movie is None else self._movie.layers.movie.shape[0]
 
     @property
+    def shown_frame(self) -> int:
+        """The frame of the movie in work that the viewer shows."""
+        return 0 if self._movie is None else self._movie.frame
+
+    @property
+    def shown_place(self) -> int:
+        """Where that lies on the way that runs go: the frame, and in stacks the time or slice."""
+        if self._movie is None:
+            return 0
+        return self.route.position(self._movie.layers.movie.grid, self._movie.frame)
+
+    def reset_range(self) -> None:
+        """Let runs cover the whole way that they go."""
+        layers = self.layers
+        self.frames.reset(0 if layers is None else self.route.length(layers.movie.grid))
+
+    @property
     def run_state(self) -> RunState:
         """Whether a run is under way."""
         return self._run_state
@@ -148,11 +188,13 @@ class SegmentationController:
         if image is self.image:
             return
         self.cancel()
+        self.divisions.stop()
         self._movies.go_to(image)
         self._begin()
 
     def _begin(self) -> None:
         """Take up the movie that is in work now."""
+        self.reset_range()
         if self._movie is not None:
             self._movie.enter()
             self.objects.reset()
@@ -185,6 +227,7 @@ class SegmentationController:
 
     def undo(self) -> None:
         """Take back what was done last: a run under way, which is cancelled for it."""
+        self.divisions.stop()
         self._when_idle(self.edits.undo)
 
     def redo(self) -> None:
@@ -196,7 +239,7 @@ class SegmentationController:
         direction: Direction = "both",
         start: int | None = None,
         stop: int | None = None,
-        only_current: bool = False,
+        objects: Sequence[int] | None = None,
         resume: bool = False,
     ) -> None:
         """Track through the movie in the background; a run under way is replaced.
@@ -207,22 +250,33 @@ class SegmentationController:
             From the prompts to later frames, to earlier ones, or both.
         start, stop : int, optional
             First and last frame of the range.
-        only_current : bool
-            Track the object in work only, not all.
+        objects : sequence of int, optional
+            Ids of the objects to track; all that have prompts by default.
         resume : bool
             Leave frames alone whose masks still agree with the prompts.
         """
-        if (movie := self._ready_to_run(only_current)) is None:
+        chosen = None if objects is None else tuple(objects)
+        if (movie := self._ready_to_run(chosen)) is None:
             return
         movie.send_contrast()
-        objects = (self.objects.current,) if only_current else None
-        options = PropagateOptions(objects, direction, start, stop, resume)
+        options = PropagateOptions(chosen, direction, start, stop, resume)
+        masks, seconds = self.expected(options)
         options = self.route.apply(options, movie.layers.movie.grid, movie.frame)
         self._run_number += 1
         self._worker.submit(partial(self._engine.start, options, self._run_number))
         self.live.begin_run()
         self._set_run_state("running")
-        self._tell(Status("Tracking…", "busy"))
+        self._tell(Status(status.expectation_text(masks, seconds, self.pace), "busy"))
+
+    def expected(self, options: PropagateOptions) -> tuple[int, float | None]:
+        """Return how many masks a run will make, and the seconds that they take here, if known."""
+        if self._movie is None:
+            return 0, None
+        grid = self._movie.layers.movie.grid
+        masks = object_frames(self._movie.document, options, self.frames.count)
+        if not grid.is_line:  # in stacks an object is on many planes; how many nobody knows
+            return masks, None
+        return masks, self.pace.expected(masks)
 
     def pause(self) -> None:
         """Hold the run; clicks are still answered."""
@@ -237,8 +291,8 @@ class SegmentationController:
             self._set_run_state("running")
 
     def cancel(self) -> None:
-        """End the run after the frame it is in; what it has done is kept."""
-        if self._run_state != "idle":
+        """End run and follow-up after the frame they are in; what they have done is kept."""
+        if self._run_state != "idle" or self.following.is_active:
             self._worker.submit(self._engine.cancel)
 
     def close(self) -> None:
@@ -284,6 +338,9 @@ class SegmentationController:
                     self.live.request()
                     self._tell(status.answer_status(message))
                     self.preview.refresh()
+                    self.pace.note_click(message.seconds)
+                if message.is_followed:
+                    self.following.note(True)
             case messages.FrameTracked():
                 self._receive_frame(message)
             case messages.RunEnded():
@@ -294,6 +351,8 @@ class SegmentationController:
                 self._show_tracks(message.movie, message.tracks)
             case messages.Failed():
                 self._receive_failure(message)
+            case _:
+                self._receive_consequence(message)
 
     def _receive_frame(self, message: messages.FrameTracked) -> None:
         """Show the masks of a frame of a run."""
@@ -305,21 +364,50 @@ class SegmentationController:
             self.live.request(result.frame)
             self.events.progressed.emit(message.progress)
 
+    def _receive_consequence(self, message: messages.Message) -> None:
+        """Take what follows from corrections and runs."""
+        match message:
+            case messages.FollowedUp():
+                self._receive_followed(message)
+            case messages.FollowUpEnded():
+                self._receive_follow_up_end(message)
+            case messages.DivisionsProposed(movie=key, proposals=proposals):
+                self.divisions.take(key, proposals)
+            case messages.Halted() if (then := self._then) is not None:
+                self._then = None
+                then()
+                self._worker.submit(self._engine.go_on)
+
+    def _receive_followed(self, message: messages.FollowedUp) -> None:
+        """Show masks that a correction has changed; the slider stays where it is."""
+        if (movie := self._movies.find(message.movie)) is None:
+            return
+        movie.take_followed(message.result)
+        self.following.note(True)
+        if movie is self._movie:
+            self.live.request()
+            self._tell(Status(status.following_text(message), "busy"))
+
+    def _receive_follow_up_end(self, message: messages.FollowUpEnded) -> None:
+        self.following.note(False)
+        if message.tracks is not None:
+            self._show_tracks(message.movie, message.tracks)
+        if message.progress.done:
+            self._tell(status.followed_status(message))
+
     def _receive_end(self, message: messages.RunEnded) -> None:
         """Show the tracks that a run leaves."""
         if message.tracks is not None:
             self._show_tracks(message.movie, message.tracks)
         # A run that another one has replaced ends, too, when the other is already under way.
         if message.number == self._run_number:
+            self.pace.note_run(message.progress.work, message.progress.seconds)
             self._set_run_state("idle")
             self._tell(status.run_status(message))
-            if (then := self._then) is not None:
-                self._then = None
-                then()
 
     def _show_tracks(self, key: str, tracks: Tracks) -> None:
         if (movie := self._movies.find(key)) is not None:
-            movie.layers.show_tracks(tracks)
+            movie.layers.show_tracks(tracks.with_lineage(movie.document.lineage))
 
     def _receive_failure(self, failure: messages.Failed) -> None:
         """Say what went wrong and take back the prompt that was to blame."""
@@ -361,10 +449,19 @@ class SegmentationController:
         self.review.attach(movie)
         self.sessions.attach(movie)
 
-    def _ready_to_run(self, only_current: bool) -> OpenMovie | None:
+    def _onward(self, objects: Sequence[int], frame: int) -> PropagateOptions:
+        """Return the options of a run that tracks objects from a frame to the end of the range."""
+        assert self._movie is not None
+        grid = self._movie.layers.movie.grid
+        start = self.route.position(grid, frame)
+        stop = self.frames.stop if self.frames.stop >= start else None
+        options = PropagateOptions(tuple(objects), "forward", start, stop)
+        return self.route.apply(options, grid, frame)
+
+    def _ready_to_run(self, objects: Sequence[int] | None) -> OpenMovie | None:
         """Return the movie that a run can begin on, or say why it cannot."""
         has_objects = self._movie is not None and bool(self._movie.layers.object_ids)
-        unknown = self.objects.current if only_current and not self.objects.is_known else None
+        unknown = next((i for i in objects or () if i not in self._known_objects()), None)
         problem = status.run_problem(self._movie is not None, has_objects, unknown)
         if problem is not None:
             self._tell(problem)
@@ -380,12 +477,15 @@ class SegmentationController:
             self._movie.layers.set_next(self.objects.current, self.objects.is_positive)
 
     def _when_idle(self, action: Callable[[], None]) -> None:
-        """Do something at once or, when a run is under way, after its last frame has come."""
-        if self._run_state == "idle":
-            action()
-        else:
+        """Do something at once or, when frames are being computed, after the last has come."""
+        may_follow = self._movie is not None and self._movie.may_follow
+        is_automatic = self.following.is_automatic
+        is_busy = self._run_state != "idle" or self.following.is_active
+        if is_busy or (may_follow and is_automatic):
             self._then = action
-            self.cancel()
+            self._worker.submit(self._engine.halt)
+        else:
+            action()
 
     def _redraw_soon(self) -> None:
         self.live.request()

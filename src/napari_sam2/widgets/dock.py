@@ -18,8 +18,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.widgets import keys
+from napari_sam2.widgets.activity import Activity
 from napari_sam2.widgets.controller import SegmentationController
 from napari_sam2.widgets.data_panel import DataPanel
+from napari_sam2.widgets.division_panel import DivisionPanel
 from napari_sam2.widgets.model_panel import ModelPanel
 from napari_sam2.widgets.object_panel import ObjectPanel
 from napari_sam2.widgets.opening import prefer_sessions
@@ -81,6 +83,9 @@ class TrackWidget(QWidget):
         self.object_panel = ObjectPanel(viewer, self.controller)
         self.run_panel = RunPanel(self.controller)
         self.review_panel = ReviewPanel(viewer, self.controller)
+        self.correction_row = CorrectionRow(self.controller)
+        self.division_panel = DivisionPanel(self.controller)
+        self.activity = Activity(self.controller)
         self.session_panel = SessionPanel(self.controller)
         content = QWidget()
         layout = QVBoxLayout(content)
@@ -90,6 +95,8 @@ class TrackWidget(QWidget):
             self.model_panel,
             self.object_panel,
             self.run_panel,
+            self.correction_row,
+            self.division_panel,
             self.review_panel,
             self.session_panel,
         )
@@ -124,6 +131,7 @@ class TrackWidget(QWidget):
         self.object_panel.disconnect_viewer()
         self.review_panel.shut_down()
         self.controller.close()
+        self.activity.close()
         self.setEnabled(False)
 
     def event(self, event: QEvent) -> bool:

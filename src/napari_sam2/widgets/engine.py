@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from napari_sam2.widgets.follow_up import FollowUp, is_correction
 from napari_sam2.widgets.messages import (
+    DivisionsProposed,
     Failed,
+    FollowedUp,
+    FollowUpEnded,
     FrameTracked,
+    Halted,
     Message,
     ModelLoading,
     ModelReady,
     Outcome,
     Predicted,
-    Progress,
     RunEnded,
     Seen,
     Task,
     Tested,
     TracksChanged,
 )
+from napari_sam2.widgets.running import Run, masks_of_run
 from napari_sam2.widgets.session_edits import take_over
 from napari_sam2.widgets.source import Movie
 
@@ -29,49 +34,22 @@ if TYPE_CHECKING:
     from napari_sam2.editing.change import Change
     from napari_sam2.predictor.frames import IntensityMapping
     from napari_sam2.predictor.options import PropagateOptions
-    from napari_sam2.predictor.results import FrameResult
     from napari_sam2.predictor.session import VideoSession
     from napari_sam2.predictor.video import VideoPredictor
     from napari_sam2.prompts import Prompt
+    from napari_sam2.tracking.proposals import DivisionProposal, DivisionWatch
     from napari_sam2.tracking.tracks import Tracks
 
-
-class _Run:
-    """A propagation in progress: the predictor's generator and the time spent in it."""
-
-    def __init__(self, number: int, results: Iterator[FrameResult], total: int) -> None:
-        self.number = number
-        self._results = results
-        self._total = total
-        self._done = 0
-        self._seconds = 0.0
-
-    @property
-    def progress(self) -> Progress:
-        """How far it has come; waiting for clicks, pauses or the window does not count as time."""
-        return Progress(self._done, max(self._total, self._done), self._seconds)
-
-    def step(self) -> FrameResult | None:
-        """Track one more frame; None when there is none left."""
-        started = time.perf_counter()
-        result = next(self._results, None)
-        self._seconds += time.perf_counter() - started
-        if result is not None:
-            self._done += 1
-        return result
-
-    def close(self) -> None:
-        """Leave the session at the last frame that was done."""
-        close = getattr(self._results, "close", None)
-        if close is not None:
-            close()
+LOOK_SECONDS = 2.0
+"""During a run divisions are looked for so often."""
 
 
 class Engine:
-    """Answers clicks and runs propagations, one small step at a time.
+    """Answers clicks, follows corrections up and runs propagations, one small step at a time.
 
-    Only the worker's thread may call it, so the session needs no lock. Clicks go before frames of
-    a run, the newest first. Torch is imported here, when a network is first asked for, so opening
+    Only the worker's thread may call it, so the session needs no lock. Clicks go first, the newest
+    before older ones, then what follows from corrections, also while a run is held, then frames of
+    the run. Torch is imported here, when a network is first asked for, so opening
     the dock costs the window nothing.
 
     Parameters
@@ -87,7 +65,7 @@ class Engine:
         self._session: VideoSession | None = None
         self._key = ""
         self._asked: dict[tuple[int, int], int] = {}  # (object, frame) -> ticket, newest last
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self._is_paused = False
         # By session: objects whose memories are older than their masks.
         self._edited: dict[str, set[int]] = {}
@@ -95,25 +73,29 @@ class Engine:
         self._limits: Movie | None = None  # new contrast that waits for the end of a run
         self._name = ""
         self._cache_bytes: int | None = None
+        self._follow_up = FollowUp()
+        self._watches: dict[str, DivisionWatch] = {}
+        self._proposed: tuple[DivisionProposal, ...] = ()
+        self._looked = 0.0
 
     def has_work(self) -> bool:
-        """Whether a click waits for its answer or a run for its next frame."""
+        """Whether a click waits for its answer, or a follow-up or run for its next frame."""
         if self._predictor is None or self._session is None:
             return False
-        return (
-            bool(self._asked)
-            or self._look is not None
-            or (self._run is not None and not self._is_paused)
-        )
+        is_running = self._run is not None and not self._is_paused
+        is_asked = bool(self._asked) or self._look is not None
+        return is_asked or self._follow_up.has_work or is_running
 
     def advance(self) -> None:
-        """Answer the newest click or, when there is none, track one frame."""
+        """Answer the newest click or, when there is none, compute one frame."""
         if self._asked:
             (object_id, frame), ticket = self._asked.popitem()
             self._attempt("predict", lambda: self._answer(object_id, frame, ticket))
         elif self._look is not None:
             look, self._look = self._look, None
             self._attempt("movie", lambda: self._show(*look))
+        elif self._follow_up.has_work:
+            self._follow_frame()
         elif self._run is not None:
             self._track_frame(self._run)
 
@@ -124,6 +106,7 @@ class Engine:
     def close(self) -> None:
         """End the run and let go of network and sessions."""
         self._attempt("run", self._stop)
+        self._follow_up.stop()
         self._predictor = self._session = None
         self._sessions.clear()
         self._asked.clear()
@@ -184,6 +167,7 @@ class Engine:
                 if self._cache_bytes is not None:
                     self._sessions[key].features.resize(self._cache_bytes)
             self._session, self._key = self._sessions[key], key
+            self._proposed = ()
 
         self._attempt("movie", work)
 
@@ -193,6 +177,7 @@ class Engine:
         One mapping holds for the whole movie, so memories made with the old one are dropped; the
         next run makes them again from the prompts.
         """
+        self._follow_up.interrupt()
         if self._run is not None:
             self._limits = movie
         elif self._session is not None:
@@ -216,6 +201,7 @@ class Engine:
         """Drop the session of a movie."""
         session = self._sessions.pop(key, None)
         self._edited.pop(key, None)
+        self._watches.pop(key, None)
         if session is not None and session is self._session:
             self.cancel()
             self._asked.clear()
@@ -261,8 +247,11 @@ class Engine:
             take_over(session, change)
             edited = self._edited.setdefault(self._key, set())
             edited |= change.object_ids & set(session.prompts.object_ids())
+            # What it was about to compute may have been taken back.
+            self._follow_up.interrupt()
             if change.masks or change.objects:
                 self._post(TracksChanged(self._key, self._tracks(session)))
+                self._look_for_divisions()
 
         self._attempt("prompt", work)
 
@@ -272,14 +261,14 @@ class Engine:
 
         self.cancel()
         # A run that cannot begin ends all the same, so its end is always told.
-        self._run = run = _Run(number, iter(()), 0)
+        self._run = run = Run(number, iter(()), 0)
         try:
             session = self._opened()
             if self._predictor is None:
                 raise RuntimeError("no network is loaded; choose another model")
             self._take_up()
-            total = count_results(session, options)
-            self._run = _Run(number, self._predictor.propagate(session, options), total)
+            total, work = count_results(session, options), masks_of_run(session, options)
+            self._run = Run(number, self._predictor.propagate(session, options), total, work)
         except Exception as error:
             self._run = run
             self._end_run("failed")
@@ -290,9 +279,39 @@ class Engine:
         self._is_paused = paused
 
     def cancel(self) -> None:
-        """End the run between two frames and keep what it has done."""
+        """End run and follow-up between two frames and keep what they have done."""
         if self._run is not None:
             self._end_run("cancelled")
+        if self._follow_up.has_work:
+            self._follow_up.stop()
+            self._end_following(is_finished=False)
+
+    def halt(self) -> None:
+        """Cancel the run, hold the follow-up, and say when the last frame has been posted."""
+        if self._run is not None:
+            self._end_run("cancelled")
+        self._follow_up.suspend(True)
+        self._post(Halted())
+
+    def go_on(self) -> None:
+        """Let the follow-up go on."""
+        self._follow_up.suspend(False)
+
+    def set_automatic(self, is_automatic: bool) -> None:
+        """Follow corrections up without being asked for, or not."""
+        self._follow_up.is_automatic = is_automatic
+
+    def follow_up(self) -> None:
+        """Follow up every correction that has not been."""
+        self._follow_up.note()
+
+    def extend(self, options: PropagateOptions) -> None:
+        """Track objects on, after what is to be done before."""
+        self._follow_up.extend(options)
+
+    def ask(self, object_id: int, frame: int, ticket: int) -> None:
+        """Answer the prompts that an edit has left on a frame."""
+        self._ask(object_id, frame, ticket)
 
     def _answer(self, object_id: int, frame: int, ticket: int) -> None:
         """Post the mask for the prompts of an object on a frame."""
@@ -302,14 +321,22 @@ class Engine:
             self._post(Predicted(self._key, object_id, frame, ticket, None))
             return
         assert predictor is not None  # has_work
-        self._take_up(object_id)
+        self._take_up(object_id, frame)
+        is_followed = self._follow_up.is_automatic and is_correction(session, object_id, frame)
         result = predictor.predict_frame(session, object_id=object_id, frame=frame)
         (answer,) = (one for one in result.objects if one.object_id == object_id)
-        self._post(Predicted(self._key, object_id, frame, ticket, answer.record, result.seconds))
+        self._post(
+            Predicted(
+                self._key, object_id, frame, ticket, answer.record, result.seconds, is_followed
+            )
+        )
+        if is_followed:
+            self._follow_up.note()
 
-    def _track_frame(self, run: _Run) -> None:
+    def _track_frame(self, run: Run) -> None:
         """Do one frame of the run and post it."""
         try:
+            self._take_up()
             result = run.step()
         except Exception as error:
             self._end_run("failed")
@@ -319,6 +346,44 @@ class Engine:
             self._end_run("finished")
         else:
             self._post(FrameTracked(self._key, run.number, result, run.progress))
+            if time.perf_counter() - self._looked > LOOK_SECONDS:
+                self._look_for_divisions()
+
+    def _follow_frame(self) -> None:
+        """Do one frame of the follow-up and post it."""
+        assert self._predictor is not None  # has_work
+        try:
+            self._take_up()
+            result = self._follow_up.step(self._predictor, self._opened())
+        except Exception as error:
+            self._follow_up.stop()
+            self._end_following(is_finished=False)
+            self._post(Failed("run", error))
+            return
+        if result is None:
+            self._end_following(is_finished=True)
+        else:
+            self._post(FollowedUp(self._key, result, self._follow_up.progress))
+
+    def _end_following(self, *, is_finished: bool) -> None:
+        """Post what a follow-up has led to."""
+        session, progress = self._session, self._follow_up.end()
+        tracks = None if session is None or not progress.done else self._tracks(session)
+        self._post(FollowUpEnded(self._key, is_finished, progress, tracks))
+        self._look_for_divisions()
+
+    def _look_for_divisions(self) -> None:
+        """Post where objects seem to divide, if that is news."""
+        from napari_sam2.tracking.proposals import DivisionWatch
+
+        self._looked = time.perf_counter()
+        if self._session is None or not _is_movie(self._session):
+            return
+        watch = self._watches.setdefault(self._key, DivisionWatch())
+        proposals = watch.propose(self._session.masklets)
+        if proposals != self._proposed:
+            self._proposed = proposals
+            self._post(DivisionsProposed(self._key, proposals))
 
     def _end_run(self, outcome: Outcome) -> None:
         """Close the run and post the tracks of everything that is known by now."""
@@ -328,6 +393,7 @@ class Engine:
         self._stop()
         tracks = None if session is None else self._tracks(session)
         self._post(RunEnded(self._key, run.number, outcome, run.progress, tracks))
+        self._look_for_divisions()
 
     def _stop(self) -> None:
         """Close the run, if there is one."""
@@ -339,13 +405,17 @@ class Engine:
         if limits is not None:
             self.set_contrast(limits)
 
-    def _take_up(self, object_id: int | None = None) -> None:
-        """Let the predictor take the masks of edited objects, or of one, for its own."""
+    def _take_up(self, object_id: int | None = None, frame: int = -1) -> None:
+        """Let the predictor take the masks of edited objects, or of one, for its own.
+
+        But not those on frames with prompts that wait for an answer, as on `frame`.
+        """
         edited = self._edited.get(self._key, set())
         chosen = edited & {object_id} if object_id is not None else set(edited)
         if self._predictor is not None and chosen:
             edited -= chosen
-            self._predictor.restore(self._opened(), sorted(chosen))
+            unanswered = {*self._asked, *([] if object_id is None else [(object_id, frame)])}
+            self._predictor.restore(self._opened(), sorted(chosen), unanswered)
 
     def _tracks(self, session: VideoSession) -> Tracks:
         from napari_sam2.predictor.composed_frames import grid_of
@@ -395,3 +465,10 @@ def _leave_a_core_to_the_window() -> None:
     import torch
 
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+
+
+def _is_movie(session: VideoSession) -> bool:
+    """Whether frames follow each other in time, with no depth."""
+    from napari_sam2.predictor.composed_frames import grid_of
+
+    return grid_of(session.frames).slices == 1

@@ -97,6 +97,48 @@ KEYS: dict[str, Key] = {
     "both": Key(
         "G", "Track forward and backward", 'sam2.propagate("both")', lambda c: c.propagate("both")
     ),
+    "start": Key(
+        "Shift+I",
+        "Let runs begin on the frame that is shown",
+        "sam2.frames.start_at(20)",
+        lambda c: c.frames.start_at(c.shown_place),
+    ),
+    "stop": Key(
+        "Shift+O",
+        "Let runs end on the frame that is shown",
+        "sam2.frames.stop_at(40)",
+        lambda c: c.frames.stop_at(c.shown_place),
+    ),
+    "follow_up": Key(
+        "Shift+F",
+        "Follow up corrections now",
+        "sam2.following.apply()",
+        lambda c: c.following.apply(),
+    ),
+    "divide": Key(
+        "D",
+        "Divide the object in work: the next two clicks are its daughters",
+        "sam2.divisions.begin()",
+        lambda c: c.divisions.begin(),
+    ),
+    "proposal": Key(
+        "Shift+B",
+        "Go to the next proposed division",
+        "sam2.divisions.go_to_next()",
+        lambda c: c.divisions.go_to_next(),
+    ),
+    "accept": Key(
+        "Enter",
+        "Accept the proposed division",
+        "sam2.divisions.accept()",
+        lambda c: c.divisions.accept(),
+    ),
+    "dismiss": Key(
+        "Shift+Enter",
+        "Dismiss the proposed division",
+        "sam2.divisions.dismiss()",
+        lambda c: c.divisions.dismiss(),
+    ),
     "pause": Key(
         "Shift+P", "Pause the run, or go on", "sam2.pause(); sam2.resume()", _pause_or_resume
     ),

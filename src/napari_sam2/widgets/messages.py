@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari_sam2.masklets import MaskRecord
     from napari_sam2.predictor.results import FrameResult
     from napari_sam2.prompts import Prompt
+    from napari_sam2.tracking.proposals import DivisionProposal
     from napari_sam2.tracking.tracks import Tracks
     from napari_sam2.widgets.self_test import SelfTest
 
@@ -60,7 +61,7 @@ class Predicted:
 
     `ticket` is the number of the request that it answers: an answer with an older number than the
     last request for the same object and frame comes too late. `record` is None when no prompt is
-    left there.
+    left there. `is_followed` tells that frames around it will be computed again.
     """
 
     movie: str
@@ -69,15 +70,21 @@ class Predicted:
     ticket: int
     record: MaskRecord | None
     seconds: float = 0.0
+    is_followed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run has come; `done` and `total` count frames."""
+    """How far a run has come; `done` and `total` count frames, `work` masks.
+
+    `total` is 0 where nobody knows the end.
+    """
 
     done: int
     total: int
     seconds: float
+    work: int = 0
+    work_total: int = 0
 
     @property
     def frames_per_second(self) -> float:
@@ -86,7 +93,12 @@ class Progress:
 
     @property
     def seconds_left(self) -> float:
-        """Time to the end at the mean speed, infinite before the first frame."""
+        """Time to the end at the mean speed, infinite before the first frame.
+
+        By the masks that are left where they are counted: objects need not be on every frame.
+        """
+        if self.work and self.work_total and self.seconds > 0:
+            return max(self.work_total - self.work, 0) * self.seconds / self.work
         speed = self.frames_per_second
         return max(self.total - self.done, 0) / speed if speed > 0 else float("inf")
 
@@ -110,6 +122,38 @@ class RunEnded:
     outcome: Outcome
     progress: Progress
     tracks: Tracks | None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedUp:
+    """A frame was computed anew because of a correction, or for daughters that were born."""
+
+    movie: str
+    result: FrameResult
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUpEnded:
+    """Nothing is left to follow up, or it was cancelled; what was done stays."""
+
+    movie: str
+    is_finished: bool
+    progress: Progress
+    tracks: Tracks | None
+
+
+@dataclass(frozen=True, slots=True)
+class DivisionsProposed:
+    """Where objects seem to divide, of all that is known by now."""
+
+    movie: str
+    proposals: tuple[DivisionProposal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """Neither a run nor a follow-up is under way, and none of their frames is still to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,4 +183,5 @@ class Failed:
 
 
 ModelMessage = ModelLoading | ModelReady | DownloadStopped | Tested
-Message = ModelMessage | Predicted | FrameTracked | RunEnded | TracksChanged | Seen | Failed
+Consequence = FollowedUp | FollowUpEnded | DivisionsProposed | Halted | TracksChanged
+Message = ModelMessage | Predicted | FrameTracked | RunEnded | Consequence | Seen | Failed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 
 from psygnal import Signal
 
@@ -25,11 +25,22 @@ class ObjectChoice:
         self._known = known
         self._current = self._highest = 1
         self._is_positive = True
+        self._selected: tuple[int, ...] = ()
 
     @property
     def current(self) -> int:
         """The object that the next prompt is about."""
         return self._current
+
+    @property
+    def selected(self) -> tuple[int, ...]:
+        """Objects that a run of the selected ones is about; the one in work if none is chosen."""
+        known = self._known()
+        return tuple(i for i in self._selected if i in known) or (self._current,)
+
+    @selected.setter
+    def selected(self, object_ids: Iterable[int]) -> None:
+        self._selected = tuple(object_ids)
 
     @property
     def is_positive(self) -> bool:
@@ -75,6 +86,11 @@ class ObjectChoice:
         self.select(self._highest + int(self._highest in self._known()))
         self.set_sign(True)
         return self._current
+
+    def reserve(self) -> int:
+        """Take a fresh id without going to it."""
+        fresh = self._highest = max(self._highest, *self._known(), 0) + 1
+        return fresh
 
     def next(self) -> None:
         """Go to the object with the next higher id, after the last to the first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -19,6 +20,7 @@ from napari_sam2.masklets import MaskRecord
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from napari_sam2.widgets.coordinates import shown_frame
 from napari_sam2.widgets.layers import SegmentationLayers, about
+from napari_sam2.widgets.lives import refusal, with_life_on
 from napari_sam2.widgets.source import movie_of
 from napari_sam2.widgets.status import Status
 
@@ -59,6 +61,10 @@ class OpenMovie:
     """There is a new step to undo."""
     changed = Signal(set)
     """Prompts or objects were changed, and the masks of these frames."""
+    drawing = Signal(list)
+    """Prompts were drawn, and are about to be taken."""
+    drawn = Signal(list)
+    """Prompts were drawn, and have been sent."""
     told = Signal(Status)
     """Something to tell the user."""
     unsettled = Signal()
@@ -76,7 +82,11 @@ class OpenMovie:
         self._latest: dict[tuple[int, int], int] = {}
         self.document = Document(self.layers.masklets)
         self.history = History()
+        self.grouping: Step | None = None
+        """While it is set, prompts and edits become part of this step."""
         self._steps: dict[Place | int, Step] = {}
+        self._causes: dict[int, Place] = {}  # the newest prompt of each object
+        self._waiting: set[Place] = set()
         self._deleted: set[int] = set()
         self._refused: list[Prompt] = []
         self._held: set[Place] = set()
@@ -110,10 +120,23 @@ class OpenMovie:
         self.layers.disconnect()
         self._worker.submit(partial(self._engine.forget, self.key))
 
-    def perform(self, change: Change) -> None:
-        """Make an edit that can be undone."""
-        self.history.push(change)
+    @property
+    def may_follow(self) -> bool:
+        """Whether a click waits for its answer on an object that has masks on other frames."""
+        masklets = self.document.masklets
+        return any(set(masklets.frames(i)) - {frame} for i, frame in self._waiting)
+
+    def perform(self, change: Change) -> Step:
+        """Make an edit that can be undone; return its step."""
+        step = self._remember(change)
         self._apply(change)
+        return step
+
+    def adopt_step(self, step: Step, places: Iterable[Place]) -> None:
+        """Let what follows from the prompts on these places become part of a step."""
+        for place in places:
+            self._steps[place] = step
+            self._causes[place[0]] = place
 
     def adopt(self, document: Document) -> None:
         """Go on with what a session file holds, in place of what is here; cannot be undone."""
@@ -144,20 +167,43 @@ class OpenMovie:
         place = answer.object_id, answer.frame
         if self._latest.get(place) != answer.ticket:
             return False
+        self._waiting.discard(place)
         self._put(place, "answer", answer.frame, [(answer.object_id, answer.record)])
         return True
 
     def take_frame(self, number: int, result: FrameResult) -> None:
         """Write the masks that a run made on a frame; the whole run is one step to undo."""
-        held = held_on(self.document, result.frame)
+        wanted = self._without_locked(result)
+        self._put(number, "tracking", result.frame, wanted)
+
+    def _without_locked(self, result: FrameResult) -> list[tuple[int, MaskRecord | None]]:
+        """Leave out objects that were locked, or have ended, while the frame was on its way."""
+        held = held_on(self.document, result.frame) | {
+            one.object_id
+            for one in result.objects
+            if not self.document.info(one.object_id).lives_on(result.frame)
+        }
         records = [(one.object_id, one.record) for one in result.objects]
-        self._put(number, "tracking", result.frame, [one for one in records if one[0] not in held])
         for object_id, record in records:
             kept = self.document.masklets.record(object_id, result.frame)
             if object_id in held and record != kept:
-                # Locked while this was on its way: the engine goes back to what is shown.
+                # Too late: the engine goes back to what is shown.
                 back = Change("keep", {(object_id, result.frame): (record, kept)})
                 self._worker.submit(partial(self._engine.apply, back))
+        return [one for one in records if one[0] not in held]
+
+    def take_followed(self, result: FrameResult) -> None:
+        """Write what follows from a prompt on another frame; it is undone with the prompt."""
+        for object_id, record in self._without_locked(result):
+            cause = self._causes.get(object_id, (object_id, result.frame))
+            title = f"correction of object {object_id}"
+            self._put(cause, title, result.frame, [(object_id, record)])
+
+    def _remember(self, change: Change) -> Step:
+        """Push a step, or add to the one that is being grouped."""
+        if self.grouping is None:
+            return self.history.push(change)
+        return self.history.amend(self.grouping, change)
 
     def _put(
         self,
@@ -189,9 +235,14 @@ class OpenMovie:
         for place in {*change.masks, *change.prompts}:
             # Answers that are on their way come too late.
             self._latest[place] = next(self._tickets)
+            self._waiting.discard(place)
         known = set(self.document.object_ids)
         self._deleted = (self._deleted | change.object_ids) - known
-        self._worker.submit(partial(self._engine.apply, change))
+        # An answer that nobody has seen may have changed the engine's mask meanwhile.
+        masklets = self.document.masklets
+        there = {place: 2 * (masklets.record(*place),) for place in change.prompts}
+        complete = replace(change, masks={**there, **change.masks})
+        self._worker.submit(partial(self._engine.apply, complete))
         self.changed.emit(set(change.frames))
 
     def take_back(self, prompt: Prompt) -> None:
@@ -236,12 +287,17 @@ class OpenMovie:
         """Ask for what the user's clicks and boxes change."""
         self.touched.emit(self)
         gone, come = self._without_held(gone), self._without_held(come)
-        problems = {prompt: self.layers.movie.problem_with(prompt) for prompt in come}
+        problems = {
+            prompt: self.layers.movie.problem_with(prompt)
+            or refusal(self.document, prompt.object_id, prompt.frame)
+            for prompt in come
+        }
         for prompt, problem in problems.items():
             if problem is not None:
                 self.take_back(prompt)
                 self.told.emit(Status(problem, "error"))
         accepted = [prompt for prompt in come if problems[prompt] is None]
+        self.drawing.emit(accepted)
         self._note(_title(gone, accepted), gone, accepted)
         for prompt in gone:
             self._ask(prompt.object_id, prompt.frame, partial(self._engine.remove, prompt))
@@ -249,6 +305,7 @@ class OpenMovie:
             if isinstance(prompt, BoxPrompt):
                 self._take_back_older(prompt)
             self._add(prompt)
+        self.drawn.emit(accepted)
 
     def _without_held(self, prompts: list[Drawn]) -> list[Drawn]:
         """Leave out the prompts of locked masks; they are drawn as before at the next `settle`."""
@@ -283,11 +340,25 @@ class OpenMovie:
             else:
                 store.add(prompt)
         groups = {place: (old, store.on(*place)) for place, old in before.items()}
-        step = self.history.push(Change(title).then(Change(title, prompts=groups)))
+        change = Change(title).then(Change(title, prompts=groups))
+        step = self._remember(change.then(self._lengthen_lives(come)))
         self._steps.update(dict.fromkeys(places, step))
         self.noted.emit()
         self.changed.emit(set())
         return step
+
+    def _lengthen_lives(self, prompts: Sequence[Prompt]) -> Change:
+        """Let objects live where a person has just seen them."""
+        lives = {}
+        for prompt in prompts:
+            info = self.document.info(prompt.object_id)
+            longer = with_life_on(info, prompt.frame)
+            if longer is not info:
+                lives[prompt.object_id] = info, longer
+        change = Change("", objects=lives)
+        if lives:
+            self._apply(change)
+        return change
 
     def _take_mask(self, prompt: MaskPrompt) -> None:
         """Have painted pixels taken up as the prompt on a frame; when all are erased, as none."""
@@ -318,6 +389,8 @@ class OpenMovie:
         """Send a request with a ticket; only the newest one of an object and frame counts."""
         self.send_contrast()
         ticket = self._latest[object_id, frame] = next(self._tickets)
+        self._causes[object_id] = object_id, frame
+        self._waiting.add((object_id, frame))
         self._worker.submit(partial(command, ticket))
 
 

@@ -72,6 +72,7 @@ class ReviewPanel(QWidget):
     def _offer(self) -> None:
         """Offer what can be done to the selected objects."""
         objects = self.table.selected()
+        self._controller.objects.selected = objects
         for name, button in self.buttons.items():
             button.setEnabled(ACTS[name].takes(objects))
         self.cut_button.setEnabled(ACTS["cut"].takes(objects))

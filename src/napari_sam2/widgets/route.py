@@ -34,6 +34,13 @@ class Route:
         here = {"time": z, "z": time, "both": None}[self.along] if self.only_here else None
         return replace(options, along=self.along, at=here)
 
+    def position(self, grid: PlaneGrid, plane: int) -> int:
+        """Return where on the way a plane lies."""
+        if grid.is_line:
+            return plane
+        time, z = grid.place(plane)
+        return z if self.along == "z" else time
+
     def length(self, grid: PlaneGrid) -> int:
         """Return over how many places the range of a run reaches."""
         if grid.is_line:

@@ -6,7 +6,6 @@ import dataclasses
 from functools import partial
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -17,13 +16,13 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QLabeledRangeSlider
 
 from napari_sam2.predictor.options import PropagateOptions
+from napari_sam2.widgets.frame_range_row import FrameRangeRow
 from napari_sam2.widgets.keys import tip
 from napari_sam2.widgets.object_panel import plain_button
 from napari_sam2.widgets.route_panel import RoutePanel
-from napari_sam2.widgets.status import progress_text
+from napari_sam2.widgets.status import expectation_text, progress_text
 
 if TYPE_CHECKING:
     from napari_sam2.predictor.options import Direction
@@ -45,12 +44,10 @@ class RunPanel(QWidget):
     def __init__(self, controller: SegmentationController) -> None:
         super().__init__()
         self._controller = controller
-        self.range_slider = QLabeledRangeSlider(Qt.Orientation.Horizontal)
-        self.range_slider.setEdgeLabelMode(QLabeledRangeSlider.EdgeLabelMode.NoLabel)
-        self.range_slider.setToolTip("First and last frame of a run")
-        self.route_panel = RoutePanel(controller.route, self._show_range)
+        self.range_row = FrameRangeRow(controller)
+        self.route_panel = RoutePanel(controller.route, controller.reset_range)
         self.objects_box = QComboBox()
-        self.objects_box.addItems(["All objects", "This object"])
+        self.objects_box.addItems(["All objects", "This object", "Selected objects"])
         self.objects_box.setToolTip(_HELP["objects"])
         self.resume_box = QCheckBox("Go on")
         self.resume_box.setToolTip(_HELP["resume"])
@@ -74,7 +71,16 @@ class RunPanel(QWidget):
         self.progress_bar = QProgressBar()
         self.progress_bar.setTextVisible(False)
         self.progress_label = QLabel()
+        self.expected_label = QLabel()
+        self.expected_label.setToolTip("Masks of a run in both directions, and how long they take")
         self._arrange()
+        self.objects_box.currentIndexChanged.connect(self.show_expected)
+        self.resume_box.toggled.connect(self.show_expected)
+        controller.frames.changed.connect(self.show_expected)
+        controller.following.changed.connect(self._show_following)
+        controller.edits.changed.connect(self.show_expected)
+        controller.objects.changed.connect(self.show_expected)
+        controller.models.changed.connect(self.show_expected)
         controller.events.image_changed.connect(self._show_image)
         controller.events.run_changed.connect(self._show_state)
         controller.events.progressed.connect(self._show_progress)
@@ -83,13 +89,24 @@ class RunPanel(QWidget):
 
     def run(self, direction: Direction = "both") -> None:
         """Start a run with the settings that are shown."""
-        start, stop = map(int, self.range_slider.value())
+        options = self._options(direction)
         self._controller.propagate(
-            direction,
-            start,
-            stop,
-            only_current=self.objects_box.currentIndex() == 1,
-            resume=self.resume_box.isChecked(),
+            direction, options.start, options.stop, options.objects, options.resume
+        )
+
+    def show_expected(self, *_: object) -> None:
+        """Say how long a run in both directions would take."""
+        masks, seconds = self._controller.expected(self._options("both"))
+        pace = self._controller.pace
+        self.expected_label.setText(expectation_text(masks, seconds, pace) if masks else "")
+
+    def _options(self, direction: Direction) -> PropagateOptions:
+        """Read the settings that are shown."""
+        objects = self._controller.objects
+        chosen = (None, (objects.current,), objects.selected)[self.objects_box.currentIndex()]
+        frames = self._controller.frames
+        return PropagateOptions(
+            chosen, direction, frames.start, frames.stop, self.resume_box.isChecked()
         )
 
     def _arrange(self) -> None:
@@ -109,12 +126,12 @@ class RunPanel(QWidget):
         stopping.addWidget(self.cancel_button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        frames = QHBoxLayout()
-        frames.addWidget(QLabel("Frames"))
-        frames.addWidget(self.range_slider, 1)
         layout.addWidget(self.route_panel)
-        for row in (frames, settings, buttons, stopping):
-            layout.addLayout(row)
+        layout.addWidget(self.range_row)
+        layout.addLayout(settings)
+        layout.addWidget(self.expected_label)
+        layout.addLayout(buttons)
+        layout.addLayout(stopping)
         layout.addWidget(self.progress_label)
 
     def _set_follow(self, follows: bool) -> None:
@@ -131,27 +148,22 @@ class RunPanel(QWidget):
         self.setEnabled(image is not None)
         layers = self._controller.layers
         self.route_panel.show_grid(None if layers is None else layers.movie.grid)
-        self._show_range()
         self.progress_label.clear()
         self.progress_bar.reset()
-
-    def _show_range(self) -> None:
-        """Offer the whole length of the way that a run goes."""
-        layers, route = self._controller.layers, self._controller.route
-        frames = 0 if layers is None else route.length(layers.movie.grid)
-        last = max(frames - 1, 1)
-        self.range_slider.setRange(0, last)
-        self.range_slider.setValue((0, max(frames - 1, 0)))
-        self.range_slider.setEnabled(frames > 1)
 
     def _show_state(self, state: str) -> None:
         """Offer what can be done in a state."""
         is_running = state != "idle"
         self.pause_button.setEnabled(is_running)
-        self.cancel_button.setEnabled(is_running)
+        self._show_following()
+        self.show_expected()
         self.pause_button.setText("Resume" if state == "paused" else "Pause")
         for button in (self.backward_button, self.both_button, self.forward_button):
             button.setEnabled(not is_running)
+
+    def _show_following(self, *_: object) -> None:
+        is_busy = self._controller.run_state != "idle" or self._controller.following.is_active
+        self.cancel_button.setEnabled(is_busy)
 
     def _show_progress(self, progress: Progress) -> None:
         self.progress_bar.setRange(0, progress.total)

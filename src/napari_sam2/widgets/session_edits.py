@@ -26,12 +26,13 @@ def take_over(session: VideoSession, change: Change) -> None:
             session.masklets.remove(object_id, [frame])
         else:
             session.masklets.write(object_id, frame, record)
-    for object_id, (_, info) in change.objects.items():
-        _lock(session, object_id, info)
     for object_id in change.object_ids:
         has_masks = bool(session.masklets.frames(object_id))
         if not has_masks and not session.prompts.frames(object_id):
             session.remove_object(object_id)
+    # Last: an object that has no prompt yet may have its place in time.
+    for object_id, (_, info) in change.objects.items():
+        _lock(session, object_id, info)
 
 
 def _lock(session: VideoSession, object_id: int, info: ObjectInfo | None) -> None:
@@ -41,3 +42,4 @@ def _lock(session: VideoSession, object_id: int, info: ObjectInfo | None) -> Non
     if info.is_fixed:
         session.locks.add(object_id)
     session.locks.add(object_id, info.locked)
+    session.locks.limit(object_id, info.first, info.last)

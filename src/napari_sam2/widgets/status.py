@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from napari_sam2.widgets.messages import Failed, ModelLoading, Predicted, Progress, RunEnded, Task
+from napari_sam2.widgets.messages import (
+    Failed,
+    FollowedUp,
+    FollowUpEnded,
+    ModelLoading,
+    Predicted,
+    Progress,
+    RunEnded,
+    Task,
+)
+from napari_sam2.widgets.pace import Pace
 
 Level = Literal["info", "busy", "error"]
 
@@ -57,6 +67,39 @@ def run_status(end: RunEnded) -> Status:
     if end.outcome == "cancelled":
         return Status(f"Cancelled after {did}; what was done is kept")
     return Status(f"Stopped after {did}; what was done is kept", "error")
+
+
+def expectation_text(masks: int, seconds: float | None, pace: Pace) -> str:
+    """Say how long a run will take, as far as it is known."""
+    what = f"{masks} masks to track"
+    if seconds is None:
+        return f"{what}; how long that takes here is known after the first click"
+    source = "measured here" if pace.is_measured else "guessed from clicks"
+    return f"{what}: about {duration(seconds)} ({source})"
+
+
+def duration(seconds: float) -> str:
+    """Write a time with the digits that mean something."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def following_text(message: FollowedUp) -> str:
+    """Describe how far a correction has been followed up."""
+    ids = ", ".join(str(one.object_id) for one in message.result.objects)
+    done = message.progress.done
+    return f"Following up object {ids}: frame {message.result.frame}, {done} computed"
+
+
+def followed_status(message: FollowUpEnded) -> Status:
+    """Describe how a follow-up ended."""
+    count = message.progress.done
+    did = f"{count} frame{'s' * (count != 1)} in {message.progress.seconds:.1f} s"
+    if message.is_finished:
+        return Status(f"Followed up: {did} computed anew")
+    return Status(f"Follow-up cancelled after {did}; what was done is kept")
 
 
 def run_problem(has_movie: bool, has_objects: bool, unknown: int | None) -> Status | None:

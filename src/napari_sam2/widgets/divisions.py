@@ -1,0 +1,285 @@
+"""Divisions: two clicks, or a proposal that is accepted; the mother ends, the daughters begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_sam2.editing import operations
+from napari_sam2.editing.change import Change
+from napari_sam2.prompts import MaskPrompt, PointPrompt, Prompt
+from napari_sam2.tracking.proposals import DivisionProposal
+from napari_sam2.tracking.splitting import halves
+from napari_sam2.widgets.coordinates import show_frame
+from napari_sam2.widgets.status import Status
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_sam2.editing.history import Step
+    from napari_sam2.masklets import MaskRecord
+    from napari_sam2.predictor.options import PropagateOptions
+    from napari_sam2.widgets.following import Following
+    from napari_sam2.widgets.object_choice import ObjectChoice
+    from napari_sam2.widgets.open_movie import OpenMovie
+
+
+class Divisions:
+    """Makes divisions of the movie in work.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+    movie : callable
+        Returns the movie in work, None without one.
+    objects : ObjectChoice
+        The object in work is the mother; afterwards the daughters are.
+    following : Following
+        Tracks the daughters on where it is automatic.
+    onward : callable
+        Takes objects and a frame, and returns the options of a run that tracks them on.
+    """
+
+    changed = Signal()
+    """Other proposals, or another one is chosen."""
+    asking_changed = Signal(bool)
+    """Whether the next clicks are daughters."""
+    told = Signal(Status)
+    """What to tell the user."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        movie: Callable[[], OpenMovie | None],
+        objects: ObjectChoice,
+        following: Following,
+        onward: Callable[[Sequence[int], int], PropagateOptions],
+    ) -> None:
+        self._viewer = viewer
+        self._movie = movie
+        self._objects = objects
+        self._following = following
+        self._onward = onward
+        self._found: dict[str, tuple[DivisionProposal, ...]] = {}
+        self._dismissed: dict[str, set[int]] = {}
+        self._chosen: DivisionProposal | None = None
+        self._mother: int | None = None
+        self._daughters: list[int] = []
+        self._step: Step | None = None
+
+    @property
+    def proposals(self) -> tuple[DivisionProposal, ...]:
+        """Where objects of the movie in work seem to divide, by frame; without those dismissed."""
+        movie = self._movie()
+        if movie is None:
+            return ()
+        dismissed = self._dismissed.get(movie.key, set())
+        return tuple(
+            one
+            for one in self._found.get(movie.key, ())
+            if one.mother not in dismissed and _is_open(movie, one)
+        )
+
+    @property
+    def chosen(self) -> DivisionProposal | None:
+        """The proposal that accepting and dismissing are about, the first if none was chosen."""
+        proposals = self.proposals
+        if self._chosen in proposals:
+            return self._chosen
+        return proposals[0] if proposals else None
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether the next clicks are daughters."""
+        return self._mother is not None
+
+    def take(self, key: str, proposals: tuple[DivisionProposal, ...]) -> None:
+        """Take what was found in a movie."""
+        self._found[key] = proposals
+        self.changed.emit()
+
+    def refresh(self) -> None:
+        """Look again which proposals are still open: objects were edited."""
+        self.changed.emit()
+
+    def choose(self, proposal: DivisionProposal) -> None:
+        """Go to a proposal: its frame, with the mother in work."""
+        movie = self._movie()
+        self._chosen = proposal
+        if movie is not None:
+            self._objects.select(proposal.mother)
+            show_frame(self._viewer, movie.image, proposal.frame)
+        self.changed.emit()
+
+    def go_to_next(self) -> None:
+        """Go to the next proposal, after the last to the first."""
+        proposals = self.proposals
+        if not proposals:
+            self._tell("No division is proposed")
+            return
+        is_first = self._chosen not in proposals
+        at = -1 if is_first else proposals.index(self._chosen)  # type: ignore[arg-type]
+        self.choose(proposals[(at + 1) % len(proposals)])
+
+    def dismiss(self) -> None:
+        """Forget the chosen proposal."""
+        movie, proposal = self._movie(), self.chosen
+        if movie is not None and proposal is not None:
+            self._dismissed.setdefault(movie.key, set()).add(proposal.mother)
+            self._tell(f"Object {proposal.mother} does not divide on frame {proposal.frame}")
+            self.changed.emit()
+
+    def accept(self) -> bool:
+        """Make the chosen proposal a division; whether there was one."""
+        movie, proposal = self._movie(), self.chosen
+        if movie is None or proposal is None:
+            self._tell("No division is proposed")
+            return False
+        try:
+            change, daughters = _division(movie, proposal, self._objects.reserve)
+        except ValueError as error:
+            self._tell(str(error), is_error=True)
+            return False
+        step = movie.perform(change)
+        fresh = [i for i in daughters if i not in proposal.daughters]
+        movie.adopt_step(step, [(i, proposal.frame) for i in fresh])
+        self._finish(proposal.mother, daughters, fresh, proposal.frame)
+        return True
+
+    def begin(self) -> None:
+        """Let the next two clicks be the daughters of the object in work; again to stop."""
+        if self.is_asking:
+            self.stop()
+            return
+        movie, mother = self._movie(), self._objects.current
+        if movie is None or not self._objects.is_known:
+            self._tell("Choose the mother first: an object with a mask", is_error=True)
+            return
+        if mother in movie.document.lineage.values():
+            self._tell(f"Object {mother} has divided already: undo that first", is_error=True)
+            return
+        self._mother, self._daughters, self._step = mother, [], None
+        movie.layers.use("points")
+        movie.drawing.connect(self._before)
+        movie.drawn.connect(self._after)
+        self._objects.new()
+        self.asking_changed.emit(True)
+        self._tell(f"Division of object {mother}: click the first daughter where it is new")
+
+    def stop(self) -> None:
+        """Leave it at the daughters that there are; undo takes them back."""
+        movie, mother = self._movie(), self._mother
+        if mother is None:
+            return
+        self._mother = None
+        if movie is not None:
+            movie.grouping = None
+            movie.drawing.disconnect(self._before)
+            movie.drawn.disconnect(self._after)
+        if not self._daughters:
+            self._objects.select(mother)
+        self.asking_changed.emit(False)
+
+    def _before(self, prompts: Sequence[Prompt]) -> None:
+        """Let the mother end before her daughter's click is noted, in the same step."""
+        movie, mother = self._movie(), self._mother
+        born = self._born(prompts)
+        if movie is None or mother is None or born is None:
+            return
+        daughters = [*self._daughters, born.object_id]
+        grid = movie.layers.movie.grid
+        # In stacks a cell divides in time: on every slice of it.
+        birth = born.frame if grid.is_line else grid.along_z(grid.place(born.frame)[0]).start
+        try:
+            change = operations.divide(movie.document, mother, birth, daughters[-1:])
+        except ValueError as error:
+            self._tell(str(error), is_error=True)
+            return
+        if self._step is None:
+            change = Change(f"divide object {mother}").then(change)
+            self._step = movie.perform(change)
+            movie.grouping = self._step
+        else:
+            movie.perform(change)
+        self._daughters = daughters
+
+    def _after(self, prompts: Sequence[Prompt]) -> None:
+        """Ask for the next daughter, or track both on."""
+        mother, born = self._mother, self._born(prompts, known=True)
+        if mother is None or born is None:
+            return
+        if len(self._daughters) == 1:
+            self._objects.new()
+            self._tell(f"Division of object {mother}: click the second daughter")
+            return
+        daughters = self._daughters
+        self.stop()
+        self._finish(mother, daughters, daughters, born.frame)
+
+    def _born(self, prompts: Sequence[Prompt], *, known: bool = False) -> Prompt | None:
+        """Return the first click on a daughter that is (not) known."""
+        for prompt in prompts:
+            is_positive = not isinstance(prompt, PointPrompt) or prompt.positive
+            is_daughter = prompt.object_id == self._objects.current
+            if is_positive and is_daughter and (prompt.object_id in self._daughters) == known:
+                return prompt
+        return None
+
+    def _finish(
+        self, mother: int, daughters: Sequence[int], fresh: Sequence[int], frame: int
+    ) -> None:
+        """Say so, and track the daughters on."""
+        names = " and ".join(map(str, daughters))
+        self._objects.select(daughters[0])
+        self._tell(f"Object {mother} divides into {names}")
+        if self._following.is_automatic and fresh:
+            self._following.extend(self._onward(fresh, frame))
+        self.changed.emit()
+
+    def _tell(self, text: str, *, is_error: bool = False) -> None:
+        self.told.emit(Status(text, "error" if is_error else "info"))
+
+
+def _is_open(movie: OpenMovie, proposal: DivisionProposal) -> bool:
+    """Whether a proposal is still about something that a person has not settled."""
+    document = movie.document
+    mothers = document.lineage
+    is_known = proposal.mother in mothers.values() or set(proposal.daughters) & set(mothers)
+    info = document.info(proposal.mother)
+    is_in_work = info.state == "in work" and not info.is_fixed
+    has_mask = bool(document.masklets.frames(proposal.mother))
+    return not is_known and is_in_work and has_mask
+
+
+def _division(
+    movie: OpenMovie, proposal: DivisionProposal, reserve: Callable[[], int]
+) -> tuple[Change, list[int]]:
+    """Return the change that a proposal is, and the daughters."""
+    document, frame = movie.document, proposal.frame
+    daughters = list(proposal.daughters)
+    record = document.masklets.record(proposal.mother, frame)
+    pieces = _pieces(proposal, record)
+    masks: dict[tuple[int, int], tuple[MaskRecord | None, MaskRecord | None]] = {}
+    prompts: dict[tuple[int, int], tuple[tuple[Prompt, ...], tuple[Prompt, ...]]] = {}
+    for piece in pieces:
+        daughter = reserve()
+        daughters.append(daughter)
+        prompt = MaskPrompt(daughter, frame, piece.mask(document.masklets.shape[1:]))
+        prompts[daughter, frame] = (), (prompt,)
+        masks[daughter, frame] = None, replace(piece, prompted=True)
+    divided = operations.divide(document, proposal.mother, frame, daughters)
+    return divided.then(Change(divided.title, masks, prompts)), daughters
+
+
+def _pieces(proposal: DivisionProposal, record: MaskRecord | None) -> list[MaskRecord]:
+    """Return the masks of the daughters that do not exist yet."""
+    missing = 2 - len(proposal.daughters)
+    if missing <= 0:
+        return []
+    parts = None if record is None else halves(record)
+    if record is None or (missing == 2 and parts is None):
+        raise ValueError(f"Object {proposal.mother} has no two pieces any more: click them instead")
+    return list(parts or ()) if missing == 2 else [record]
