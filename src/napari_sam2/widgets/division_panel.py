@@ -32,8 +32,10 @@ class DivisionPanel(QWidget):
         self._is_filling = False
         self.divide_button = plain_button("Divide", tip("divide"), self._divisions.begin)
         self.divide_button.setCheckable(True)
-        self.accept_button = plain_button("Accept", tip("accept"), self._divisions.accept)
-        self.dismiss_button = plain_button("Dismiss", tip("dismiss"), self._divisions.dismiss)
+        self.accept_button = plain_button("Accept", tip("accept_division"), self._divisions.accept)
+        self.dismiss_button = plain_button(
+            "Dismiss", tip("dismiss_division"), self._divisions.dismiss
+        )
         self.title = QLabel()
         self.list = QListWidget()
         self.list.setToolTip(

@@ -83,7 +83,6 @@ class TrackWidget(QWidget):
         self.object_panel = ObjectPanel(viewer, self.controller)
         self.run_panel = RunPanel(self.controller)
         self.review_panel = ReviewPanel(viewer, self.controller)
-        self.correction_row = CorrectionRow(self.controller)
         self.division_panel = DivisionPanel(self.controller)
         self.activity = Activity(self.controller)
         self.session_panel = SessionPanel(self.controller)
@@ -95,7 +94,6 @@ class TrackWidget(QWidget):
             self.model_panel,
             self.object_panel,
             self.run_panel,
-            self.correction_row,
             self.division_panel,
             self.review_panel,
             self.session_panel,

@@ -127,13 +127,13 @@ KEYS: dict[str, Key] = {
         "sam2.divisions.go_to_next()",
         lambda c: c.divisions.go_to_next(),
     ),
-    "accept": Key(
+    "accept_division": Key(
         "Enter",
         "Accept the proposed division",
         "sam2.divisions.accept()",
         lambda c: c.divisions.accept(),
     ),
-    "dismiss": Key(
+    "dismiss_division": Key(
         "Shift+Enter",
         "Dismiss the proposed division",
         "sam2.divisions.dismiss()",

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.predictor.options import PropagateOptions
+from napari_sam2.widgets.correction_row import CorrectionRow
 from napari_sam2.widgets.frame_range_row import FrameRangeRow
 from napari_sam2.widgets.keys import tip
 from napari_sam2.widgets.object_panel import plain_button
@@ -46,6 +47,7 @@ class RunPanel(QWidget):
         self._controller = controller
         self.range_row = FrameRangeRow(controller)
         self.route_panel = RoutePanel(controller.route, controller.reset_range)
+        self.correction_row = CorrectionRow(controller)
         self.objects_box = QComboBox()
         self.objects_box.addItems(["All objects", "This object", "Selected objects"])
         self.objects_box.setToolTip(_HELP["objects"])
@@ -133,6 +135,7 @@ class RunPanel(QWidget):
         layout.addLayout(buttons)
         layout.addLayout(stopping)
         layout.addWidget(self.progress_label)
+        layout.addWidget(self.correction_row)
 
     def _set_follow(self, follows: bool) -> None:
         self._controller.live.follows = follows
