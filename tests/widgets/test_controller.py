@@ -285,7 +285,7 @@ def test_a_run_keeps_to_its_range_objects_and_direction(make_controller, synthet
         controller.objects.select(object_id)
         paint_disc(controller, frame, 30 * object_id, 40, 8)
         controller.poll()
-    controller.propagate("forward", stop=6, objects=(1,))
+    controller.propagate("forward", stop=6, objects=(2,))
     drive(controller, lambda: controller.run_state == "idle")
     masks = controller.layers.masklets
     assert masks.frames(2) == (3, 4, 5, 6)
