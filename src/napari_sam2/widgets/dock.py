@@ -72,10 +72,7 @@ class TrackWidget(QWidget):
         self._timer.timeout.connect(self._poll)
         self._waker.woken.connect(self._poll_soon, Qt.ConnectionType.QueuedConnection)
         self.controller = SegmentationController(viewer, self._wake)
-        self.status_label = QLabel()
-        self.status_label.setWordWrap(True)
-        self.status_label.setMinimumHeight(2 * self.status_label.fontMetrics().height() + 4)
-        self.status_label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.status_label = _two_lines()
         self.preferences = Preferences.load()
         self.source_panel = SourcePanel(viewer, self.controller)
         self.data_panel = DataPanel(viewer, self.controller)
@@ -204,6 +201,15 @@ def _scrolling(content: QWidget) -> QScrollArea:
     area.setMinimumWidth(content.minimumSizeHint().width() + bar)
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return area
+
+
+def _two_lines() -> QLabel:
+    """Return a label for two lines, so that the dock does not jump with what it says."""
+    label = QLabel()
+    label.setWordWrap(True)
+    label.setMinimumHeight(2 * label.fontMetrics().height() + 4)
+    label.setAlignment(Qt.AlignmentFlag.AlignTop)
+    return label
 
 
 def _line() -> QFrame:
