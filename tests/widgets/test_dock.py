@@ -130,7 +130,7 @@ def test_a_session_is_reopened_by_opening_its_folder(
     path = tmp_path / "cells.tif"
     tifffile.imwrite(path, np.asarray(synthetic.images), metadata={"axes": "TYX"})
     viewer, widget = open_dock()
-    assert widget.session_panel.place_label.text() == "Not saved: the movie has no file"
+    assert widget.session_panel.place_label.text() == "Not saved: no file"
     viewer.open(str(path))
     viewer.dims.set_point(0, 0)
     label = widget.session_panel.place_label

@@ -116,15 +116,15 @@ def test_layers_are_saved_by_the_writers(tmp_path, plugins):
     back = read_tracks(tmp_path / "tracks.csv")
     np.testing.assert_allclose(back.table, table)
     assert back.graph == {2: [1]}
-    # A volume in time keeps its axes; tracks with depth have no table.
+    # A volume in time keeps its axes, and tracks their depth.
     viewer.add_labels(np.stack([labels, labels]), name="volume")
     viewer.layers["volume"].save(str(tmp_path / "volume.tif"), plugin="napari-sam2")
     with tifffile.TiffFile(tmp_path / "volume.tif") as file:
         assert file.series[0].axes == "TZYX"
         np.testing.assert_array_equal(file.asarray()[1], labels)
-    deep = viewer.add_tracks(np.array([[1, 0, 1, 5, 6], [1, 1, 1, 5, 6]], float))
-    with pytest.raises(NotImplementedError, match="5 columns"):
-        deep.save(str(tmp_path / "deep.csv"), plugin="napari-sam2")
+    deep = np.array([[1, 0, 1, 5, 6], [1, 1, 1, 5, 6]], float)
+    viewer.add_tracks(deep).save(str(tmp_path / "deep.csv"), plugin="napari-sam2")
+    np.testing.assert_allclose(read_tracks(tmp_path / "deep.csv").table, deep)
 
 
 def test_challenge_folders_open_as_labels_and_tracks(tmp_path, synthetic, plugins):

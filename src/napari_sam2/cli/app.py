@@ -13,6 +13,7 @@ from napari_sam2 import __version__
 from napari_sam2.cli.console import say_error
 from napari_sam2.cli.demo import demo
 from napari_sam2.cli.evaluate import evaluate
+from napari_sam2.cli.export import export, import_objects
 from napari_sam2.cli.models import models
 from napari_sam2.cli.run import run
 from napari_sam2.cli.synth import synth
@@ -24,6 +25,8 @@ __all__ = ["app", "main"]
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(track)
 app.command()(run)
+app.command()(export)
+app.command("import")(import_objects)
 app.command()(demo)
 app.command()(synth)
 app.command()(train)

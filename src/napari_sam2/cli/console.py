@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_sam2.training.finetune import Progress as Lesson
 
 __all__ = [
+    "counting",
     "downloading",
     "run_with_progress",
     "say",
@@ -94,6 +95,15 @@ def _stop_on_interrupt(unit: str) -> Iterator[list[int]]:
         yield asked
     finally:
         signal.signal(signal.SIGINT, usual)
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar; what is yielded takes the steps done and the steps in all."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_err, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["ChallengeFolder", "find_challenge_folder", "read_challenge"]
+__all__ = ["ChallengeFolder", "find_challenge_folder", "read_challenge", "read_track_table"]
 
 _RESULT = "res_track.txt"
 _TRUTH = "man_track.txt"
@@ -100,12 +100,25 @@ def read_challenge(folder: str | Path) -> ChallengeFolder:
         raise FileNotFoundError(
             f"{table.parent} has {table.name} and no label images: copy the .tif files too"
         )
-    spans, parents = _read_table(table)
+    spans, parents = read_track_table(table)
     return ChallengeFolder(folder.name, _stack(files), parents, spans)
 
 
-def _read_table(path: Path) -> tuple[dict[int, tuple[int, int]], dict[int, int]]:
-    """Read lines of label, begin, end, parent."""
+def read_track_table(path: Path) -> tuple[dict[int, tuple[int, int]], dict[int, int]]:
+    """Read lines of label, begin, end, parent.
+
+    Returns
+    -------
+    spans : dict
+        Track to its first and last frame.
+    parents : dict
+        Track to the one that it descends from; roots are left out.
+
+    Raises
+    ------
+    ValueError
+        If a line is another; the message names it.
+    """
     spans, parents = {}, {}
     for number, line in enumerate(path.read_text().splitlines(), start=1):
         words = line.split()

@@ -12,7 +12,7 @@ from napari_sam2.io.read_series import PICTURES, list_pictures, read_series
 from napari_sam2.io.read_tiff import read_tiff
 from napari_sam2.io.read_zarr import is_zarr, read_zarr
 
-__all__ = ["read_movie", "read_stacks"]
+__all__ = ["open_array", "read_movie", "read_stacks"]
 
 _TIFF = (".tif", ".tiff", ".btf", ".tf8", ".lsm")
 _KINDS = "TIFF, OME-TIFF, zarr, OME-Zarr, npy, or a folder or pattern of PNG, JPEG or TIFF pictures"
@@ -41,11 +41,22 @@ def read_movie(path: str | Path, axes: str | None = None) -> MovieArray:
     ValueError
         If it is no movie, is truncated or empty, or its axes make no movie.
     """
+    array, named = open_array(path)
+    return as_movie(array, axes or named, str(Path(path).expanduser()))
+
+
+def open_array(path: str | Path) -> tuple[MovieArray, str | None]:
+    """Open what `read_movie` opens as it is stored; return the array and the axes that it names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at `path`.
+    ValueError
+        If it is no movie, is truncated or empty.
+    """
     where = Path(path).expanduser()
-    if not where.exists():
-        return _from_pattern(where, axes)
-    array, named = _open(where)
-    return as_movie(array, axes or named, str(where))
+    return _open(where) if where.exists() else _from_pattern(where)
 
 
 def read_stacks(path: str | Path, axes: str | None = None) -> tuple[MovieArray, str]:
@@ -68,15 +79,11 @@ def read_stacks(path: str | Path, axes: str | None = None) -> tuple[MovieArray, 
     FileNotFoundError, ValueError
         As `read_movie`.
     """
-    where = Path(path).expanduser()
-    if not where.exists():
-        movie = _from_pattern(where, axes)
-        return movie, "TYX" if len(movie.shape) == 3 else "TYXC"
-    array, named = _open(where)
-    return as_stacks(array, axes or named, str(where))
+    array, named = open_array(path)
+    return as_stacks(array, axes or named, str(Path(path).expanduser()))
 
 
-def _from_pattern(where: Path, axes: str | None) -> MovieArray:
+def _from_pattern(where: Path) -> tuple[MovieArray, str | None]:
     """Open the pictures that a pattern names."""
     if not set("*?[") & set(str(where)):
         raise FileNotFoundError(f"{where} does not exist: check the path")
@@ -84,8 +91,7 @@ def _from_pattern(where: Path, axes: str | None) -> MovieArray:
     found = list_pictures(map(Path, glob(str(where), recursive=True)))  # noqa: PTH207
     if not found:
         raise FileNotFoundError(f"no picture matches {where}: check the pattern (quote it)")
-    array, named = read_series(found)
-    return as_movie(array, axes or named, str(where))
+    return read_series(found)
 
 
 def _open(where: Path) -> tuple[MovieArray, str | None]:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
-__all__ = ["explain_full_disk", "refuse_overwrite", "writing_whole"]
+__all__ = [
+    "explain_full_disk",
+    "refuse_folder",
+    "refuse_overwrite",
+    "writing_folder",
+    "writing_whole",
+]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -45,6 +52,66 @@ def writing_whole(path: Path, *, overwrite: bool) -> Iterator[Path]:
             unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def refuse_folder(path: Path, is_ours: Callable[[str], bool], *, overwrite: bool) -> None:
+    """Raise FileExistsError for a folder that may not be replaced.
+
+    Parameters
+    ----------
+    path : Path
+    is_ours : callable
+        Whether a name is one that such a folder has. A folder with any other thing in it is
+        somebody else's, and is refused even where overwriting is allowed.
+    overwrite : bool
+    """
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise FileExistsError(f"{path} is a file: choose another name for the folder")
+    names = sorted(entry.name for entry in path.iterdir())
+    others = [name for name in names if not is_ours(name)]
+    if others:
+        raise FileExistsError(
+            f"{path} has other things in it ({others[0]}{' ...' * (len(others) > 1)}): choose a "
+            "new folder"
+        )
+    if names:
+        refuse_overwrite(path, overwrite=overwrite)
+
+
+@contextmanager
+def writing_folder(
+    path: Path, is_ours: Callable[[str], bool], *, overwrite: bool
+) -> Iterator[Path]:
+    """Yield an empty folder to write to, which becomes `path` when all is written.
+
+    Parameters
+    ----------
+    path : Path
+        The folder to make.
+    is_ours, overwrite
+        As in `refuse_folder`. An older folder stays as it was if the writing fails.
+
+    Raises
+    ------
+    FileExistsError
+        If there is something that may not be replaced.
+    OSError
+        If the disk is full.
+    """
+    refuse_folder(path, is_ours, overwrite=overwrite)
+    # A name of its own: a folder that is there already is somebody else's.
+    unfinished = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")
+    try:
+        with explain_full_disk(path, "nothing that was there before has changed"):
+            unfinished.mkdir(parents=True)
+            yield unfinished
+            if path.exists():
+                shutil.rmtree(path)
+            unfinished.rename(path)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 @contextmanager

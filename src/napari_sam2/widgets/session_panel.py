@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from napari_sam2.io.session_file import SUFFIX
+from napari_sam2.widgets.exports import complete, save_filters
 from napari_sam2.widgets.object_panel import plain_button
 
 if TYPE_CHECKING:
@@ -39,11 +40,18 @@ class SessionPanel(QWidget):
             'sam2.sessions.save_as("cells.sam2")',
             self._ask_save,
         )
+        self.export_button = plain_button(
+            "Export…",
+            "Write the objects as tables, masks or tracks for other tools\n"
+            'sam2.sessions.exports.begin("cells.csv")',
+            self._ask_export,
+        )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.place_label, 1)
         layout.addWidget(self.open_button)
         layout.addWidget(self.save_button)
+        layout.addWidget(self.export_button)
         controller.events.image_changed.connect(self._show)
         self._sessions.changed.connect(self._show)
         self._show()
@@ -54,8 +62,8 @@ class SessionPanel(QWidget):
             self.place_label.setText("Not saved!")
             self.place_label.setToolTip(problem)
         elif path is None:
-            self.place_label.setText("Not saved: the movie has no file")
-            self.place_label.setToolTip("Choose a folder with Save as…")
+            self.place_label.setText("Not saved: no file")
+            self.place_label.setToolTip("The movie has no file: choose a folder with Save as…")
         else:
             self.place_label.setText(path.name)
             self.place_label.setToolTip(f"Everything is saved in {path} as it is done")
@@ -69,3 +77,18 @@ class SessionPanel(QWidget):
         chosen, _ = QFileDialog.getSaveFileName(self, "Save the session as", f"cells{SUFFIX}")
         if chosen:
             self._sessions.save_as(Path(chosen))
+
+    def _ask_export(self) -> None:
+        filters = save_filters()
+        begin = "" if self._sessions.path is None else str(self._sessions.path.with_suffix(".csv"))
+        chosen, kind = QFileDialog.getSaveFileName(
+            self,
+            "Export",
+            begin,
+            ";;".join(filters),
+            next(one for one in filters if "*.csv" in one),
+        )
+        if chosen:
+            path, name = complete(chosen, filters.get(kind, "csv"))
+            # The dialog has asked already whether to replace what is there.
+            self._sessions.exports.begin(path, name, overwrite=str(path) == chosen)

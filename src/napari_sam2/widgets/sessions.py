@@ -12,6 +12,7 @@ from psygnal import Signal
 from napari_sam2.io.read import read_movie
 from napari_sam2.io.session_file import SUFFIX, MovieStamp, SessionRecord, read_session
 from napari_sam2.widgets.autosave import Autosave
+from napari_sam2.widgets.exports import Exports
 from napari_sam2.widgets.readers import SESSION_KEY
 from napari_sam2.widgets.session_settings import restore, settings_of
 from napari_sam2.widgets.status import Status
@@ -39,6 +40,11 @@ class Sessions:
         Called from any thread when `watch` has something to tell.
     models : Models
         The network in use is noted in the session, and taken up when that is reopened.
+
+    Attributes
+    ----------
+    exports : Exports
+        The same objects in the files of other tools.
     """
 
     told = Signal(Status)
@@ -61,6 +67,8 @@ class Sessions:
         self._savers: dict[OpenMovie, Autosave] = {}
         self._known_problem: str | None = None
         self._models = models
+        self.exports = Exports(movie, wake)
+        self.exports.told.connect(self.told.emit)
 
     @property
     def path(self) -> Path | None:
@@ -130,6 +138,7 @@ class Sessions:
 
     def watch(self) -> None:
         """Tell, once, when saving stops working or works again; called now and then."""
+        self.exports.watch()
         problem = self.problem
         if problem == self._known_problem:
             return

@@ -30,16 +30,10 @@ def write_track_table(path: str, data: Any, attributes: dict[str, Any]) -> list[
 
     Raises
     ------
-    NotImplementedError
-        If the tracks have depth, which the table has no column for. (Of a ValueError napari would
-        tell nothing but that it came.)
+    OSError
+        If the disk is full; an older file stays as it was.
     """
     table = np.asarray(data, dtype=np.float64)
-    if table.shape[1] != 4:
-        raise NotImplementedError(
-            f"tracks of {table.shape[1]} columns are not written as CSV: the table holds track, "
-            "t, y, x; save the labels as TIFF instead"
-        )
     graph = {
         int(daughter): [int(mother) for mother in np.atleast_1d(mothers)]
         for daughter, mothers in attributes.get("graph", {}).items()
