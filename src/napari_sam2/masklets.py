@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MaskRecord", "Masklet", "MaskletSet"]
+__all__ = ["MaskRecord", "Masklet", "MaskletSet", "records_of"]
 
 _EMPTY_BOX = (0, 0, 0, 0)
 
@@ -188,7 +188,7 @@ class MaskletSet:
             )
         out = cls(labels.shape)
         for frame in range(labels.shape[0]):
-            for object_id, record in _records_of(np.asarray(labels[frame])):
+            for object_id, record in records_of(np.asarray(labels[frame])):
                 out.write(object_id, frame, record)
         return out
 
@@ -281,8 +281,14 @@ class MaskletSet:
             raise ValueError(f"frame {frame} is outside the movie: use 0 to {self.shape[0] - 1}")
 
 
-def _records_of(labels: NDArray[np.integer]) -> Iterator[tuple[int, MaskRecord]]:
-    """Yield the id and the record of every label of a frame, (H, W), reading it only once."""
+def records_of(labels: NDArray[np.integer]) -> Iterator[tuple[int, MaskRecord]]:
+    """Yield the id and the record of every label of a frame, (H, W), reading it only once.
+
+    Raises
+    ------
+    ValueError
+        If a label is below 0.
+    """
     ys, xs = np.nonzero(labels)
     ids = labels[ys, xs]
     if ids.size and ids.min() < 0:

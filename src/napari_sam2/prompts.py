@@ -18,6 +18,9 @@ __all__ = ["BoxPrompt", "MaskPrompt", "PointPrompt", "Prompt", "PromptStore", "r
 _LARGEST_LABEL = 2**32 - 1
 """Object ids are the values of label images."""
 
+_CANDIDATES = 3
+"""Masks that the decoder offers for an ambiguous prompt."""
+
 
 @dataclass(frozen=True, slots=True)
 class PointPrompt:
@@ -33,12 +36,16 @@ class PointPrompt:
         Position in pixels; pixel centres are integers.
     positive : bool
         True if the pixel is inside the object.
+    candidate : int or None
+        Where this is the only click on its frame, the network offers three masks, 0 to 2 in the
+        decoder's order; which of them the user chose. None leaves the choice to the network.
     """
 
     object_id: int
     frame: int
     yx: tuple[float, float]
     positive: bool = True
+    candidate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +107,38 @@ class MaskPrompt:
         rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
         y0, y1 = (int(rows[0]), int(rows[-1]) + 1) if rows.size else (0, 0)
         x0, x1 = (int(columns[0]), int(columns[-1]) + 1) if columns.size else (0, 0)
+        shape = (int(inside.shape[0]), int(inside.shape[1]))
+        bits = np.packbits(inside[y0:y1, x0:x1]).tobytes()
+        self._set(object_id, frame, shape, (y0, x0, y1, x1), bits)
+
+    @classmethod
+    def packed(
+        cls,
+        object_id: int,
+        frame: int,
+        shape: tuple[int, int],
+        bbox: tuple[int, int, int, int],
+        bits: bytes,
+    ) -> MaskPrompt:
+        """Make a prompt of a mask that is packed already, as a `MaskRecord` holds it."""
+        prompt = object.__new__(cls)
+        prompt._set(object_id, frame, shape, bbox, bits)
+        return prompt
+
+    def _set(
+        self,
+        object_id: int,
+        frame: int,
+        shape: tuple[int, int],
+        bbox: tuple[int, int, int, int],
+        bits: bytes,
+    ) -> None:
         values = {
             "object_id": object_id,
             "frame": frame,
-            "shape": (int(inside.shape[0]), int(inside.shape[1])),
-            "bbox": (y0, x0, y1, x1),
-            "bits": np.packbits(inside[y0:y1, x0:x1]).tobytes(),
+            "shape": shape,
+            "bbox": bbox,
+            "bits": bits,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -127,7 +160,7 @@ Prompt = PointPrompt | BoxPrompt | MaskPrompt
 def reassigned(prompt: Prompt, object_id: int) -> Prompt:
     """Return the same prompt about another object."""
     if isinstance(prompt, MaskPrompt):
-        return MaskPrompt(object_id, prompt.frame, prompt.mask)
+        return MaskPrompt.packed(object_id, prompt.frame, prompt.shape, prompt.bbox, prompt.bits)
     return replace(prompt, object_id=object_id)
 
 
@@ -289,6 +322,8 @@ def _check(prompt: Prompt) -> None:
         raise ValueError(f"frame {prompt.frame} is below 0; frames count from 0")
     if isinstance(prompt, PointPrompt) and not all(map(math.isfinite, prompt.yx)):
         raise ValueError(f"point {prompt.yx} is not finite; give (y, x) in pixels")
+    if isinstance(prompt, PointPrompt) and prompt.candidate not in (None, *range(_CANDIDATES)):
+        raise ValueError(f"candidate {prompt.candidate} is none of the masks 0, 1 and 2 of a click")
     if isinstance(prompt, BoxPrompt):
         _check_box(prompt.yxyx)
 

@@ -118,3 +118,10 @@ def test_an_older_file_is_kept(tmp_path):
     write_prompts(tmp_path / "prompts.json", example())
     with pytest.raises(FileExistsError, match=r"prompts\.json exists"):
         write_prompts(tmp_path / "prompts.json", [])
+
+
+def test_a_chosen_mask_is_read_back(tmp_path):
+    prompts = [PointPrompt(1, 0, (4.0, 5.0), candidate=2), PointPrompt(2, 0, (4.0, 5.0))]
+    path = write_prompts(tmp_path / "prompts.json", prompts)
+    assert read_prompts(path) == prompts
+    assert path.read_text().count("candidate") == 1

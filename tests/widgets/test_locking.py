@@ -27,8 +27,16 @@ def shown(controller) -> np.ndarray:
 def engine_masks(controller, drive) -> np.ndarray:
     """The masks of the session on the worker's thread, once it has caught up."""
     found = []
-    session = controller._engine._session
-    controller._worker.submit(lambda: found.append(session.masklets.to_labels()))
+    engine = controller._engine
+
+    def look() -> None:
+        if engine._asked:  # commands come first: let it answer
+            controller._worker.submit(look)
+            engine.advance()
+        else:
+            found.append(engine._session.masklets.to_labels())
+
+    controller._worker.submit(look)
     drive(controller, lambda: found)
     return found[0]
 

@@ -80,11 +80,25 @@ def test_the_worker_waits_for_a_slow_window(start):
     assert seen == list(range(50))
 
 
+def test_a_window_that_is_slow_with_messages_is_let_go_in_between(start):
+    worker, _, woken = start(steps=8, capacity=8)
+    assert woken.wait(10)
+    wait_for(lambda: worker._outbox and len(worker._outbox) == 8)
+    taken = []
+    for message in worker.take(seconds=0.02):
+        taken.append(message.done)
+        time.sleep(0.03)
+    assert taken == [0]
+    assert worker.delay == 0
+    assert [message.done for message in worker.take()] == list(range(1, 8))
+    assert worker.delay is None
+
+
 def test_a_command_goes_before_the_rest_of_the_work(start):
     worker, work, woken = start(steps=50, capacity=2)
     assert woken.wait(10)
     worker.submit(lambda: setattr(work, "left", 0))
-    wait_for(lambda: worker.take() is not None and work.left == 0)
+    wait_for(lambda: list(worker.take()) is not None and work.left == 0)
     assert work.done <= 5
 
 
@@ -94,7 +108,7 @@ def test_close_ends_a_worker_that_waits_for_the_window(start):
     assert worker.close()
     assert work.is_closed
     assert not worker.is_alive
-    assert worker.take() == []
+    assert list(worker.take()) == []
 
 
 def test_close_can_be_called_twice(start):

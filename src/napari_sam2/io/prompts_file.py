@@ -2,11 +2,12 @@
 
 JSON is a list of prompts, or an object with such a list under ``"prompts"``::
 
-    {"object_id": 1, "t": 0, "y": 40.0, "x": 52.0, "positive": true}
+    {"object_id": 1, "t": 0, "y": 40.0, "x": 52.0, "positive": true, "candidate": 2}
     {"object_id": 1, "t": 0, "box": [y0, x0, y1, x1]}
     {"object_id": 1, "t": 0, "mask": {"shape": [H, W], "runs": [outside, inside, outside, ...]}}
     {"t": 0, "mask": "labels.tif"}
 
+``candidate`` is there only where somebody chose among the masks that a click offers.
 CSV has the columns ``object_id, t, y, x, positive``; a row with ``y1, x1`` is a box from (y, x) to
 (y1, x1), a row with ``mask`` names a label image. Every label of a label image is an object, or
 only the one that ``object_id`` names; its path is taken from the folder of the file.
@@ -116,7 +117,8 @@ def prompt_entry(prompt: Prompt) -> dict[str, Any]:
     entry: dict[str, Any] = {"object_id": prompt.object_id, "t": prompt.frame}
     if isinstance(prompt, PointPrompt):
         y, x = map(float, prompt.yx)
-        return {**entry, "y": y, "x": x, "positive": bool(prompt.positive)}
+        chosen = {} if prompt.candidate is None else {"candidate": int(prompt.candidate)}
+        return {**entry, "y": y, "x": x, "positive": bool(prompt.positive), **chosen}
     if isinstance(prompt, BoxPrompt):
         return {**entry, "box": [float(value) for value in prompt.yxyx]}
     return {**entry, "mask": {"shape": list(prompt.shape), "runs": _runs(prompt.mask)}}
@@ -210,7 +212,9 @@ def _prompts(entry: Mapping[str, Any], folder: Path) -> Iterator[Prompt]:
         yield BoxPrompt(object_id, frame, (y0, x0, y1, x1))
     else:
         yx = (float(entry["y"]), float(entry["x"]))
-        yield PointPrompt(object_id, frame, yx, _truth(entry.get("positive", True)))
+        chosen = entry.get("candidate")
+        candidate = None if chosen is None else int(chosen)
+        yield PointPrompt(object_id, frame, yx, _truth(entry.get("positive", True)), candidate)
 
 
 def _from_image(path: Path, frame: int, object_id: Any) -> Iterator[Prompt]:

@@ -99,6 +99,8 @@ class MaskPrediction:
         Presence logit; positive means that the object is in view.
     pointer : Tensor, (B, C)
         Token that stands for the object in later frames.
+    tokens : Tensor, (B, M, C)
+        What the pointer would be made of for each candidate.
     """
 
     logits: Tensor
@@ -107,6 +109,7 @@ class MaskPrediction:
     best: Tensor
     object_score: Tensor
     pointer: Tensor
+    tokens: Tensor
 
     @property
     def iou(self) -> Tensor:

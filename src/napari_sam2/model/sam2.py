@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -218,6 +220,28 @@ class SAM2(nn.Module):
             best=best,
             object_score=output.object_score,
             pointer=self.object_pointer(tokens[rows, best], is_present),
+            tokens=tokens,
+        )
+
+    def take_candidate(self, prediction: MaskPrediction, index: int) -> MaskPrediction:
+        """Take another of the masks that were asked for as the answer, with its pointer.
+
+        Parameters
+        ----------
+        prediction : MaskPrediction
+            Of M candidates.
+        index : int
+            From 0 to M - 1, for every row.
+
+        Returns
+        -------
+        MaskPrediction
+        """
+        return replace(
+            prediction,
+            logits=prediction.candidates[:, index : index + 1],
+            best=torch.full_like(prediction.best, index),
+            pointer=self.object_pointer(prediction.tokens[:, index], prediction.object_score > 0),
         )
 
     def object_pointer(self, token: Tensor, is_present: Tensor) -> Tensor:
@@ -257,6 +281,7 @@ class SAM2(nn.Module):
             best=torch.zeros(len(logits), dtype=torch.int64, device=logits.device),
             object_score=is_present.float() * _MASK_SCALE + _MASK_BIAS,
             pointer=self.object_pointer(output.tokens[:, 0], is_seen),
+            tokens=output.tokens[:, :1],
         )
 
     def encode_memory(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from napari_sam2.masklets import MaskRecord
@@ -13,10 +15,11 @@ from napari_sam2.predictor.answering import (
     box_around,
     certain_logits,
     record_of,
+    take_candidate,
 )
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.options import PredictorOptions
-from napari_sam2.predictor.prompt_tensors import Geometry
+from napari_sam2.predictor.prompt_tensors import Geometry, only_click
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import (
     ConditionedFrame,
@@ -78,8 +81,42 @@ class Answerer:
         known = state.answers.get(frame)
         if known is not None and known.prompts == prompts:
             return known
+        if known is not None and _is_same_click(known.prompts, prompts):
+            looked = known
+        else:
+            self._answer_choice(session, object_id, frame, prompts)
+            looked = self._look_twice(session, object_id, frame, prompts)
+        answered = self._choose(looked, prompts)
+        state.view = answered.view
+        state.answers[frame] = answered
+        return answered
+
+    def _choose(self, looked: PromptedFrame, prompts: tuple[Prompt, ...]) -> PromptedFrame:
+        """Let the mask that the user chose be the answer."""
+        prediction = looked.prediction
+        if only_click(prompts) is not None:
+            chosen = Geometry.of(prompts).candidate
+            prediction = take_candidate(self._model, self._runtime, prediction, chosen)
+        return replace(looked, prompts=prompts, prediction=prediction)
+
+    def _answer_choice(
+        self, session: VideoSession, object_id: int, frame: int, prompts: tuple[Prompt, ...]
+    ) -> None:
+        """Answer a first click whose mask was chosen before the clicks that refine that mask."""
+        first = only_click(prompts[:1])
+        is_refined = first is not None and first.candidate is not None and len(prompts) > 1
+        is_new = frame not in session.objects[object_id].answers
+        if is_refined and is_new and session.masklets.record(object_id, frame) is None:
+            answered = self.answer(session, object_id, frame, prompts[:1])
+            session.masklets.write(object_id, frame, record_of_answer(answered))
+
+    def _look_twice(
+        self, session: VideoSession, object_id: int, frame: int, prompts: tuple[Prompt, ...]
+    ) -> PromptedFrame:
+        """Look at the frame and, where only then the object's size is known, once more."""
+        state = session.objects[object_id]
         geometry = Geometry.of(prompts)
-        record = session.masklets.record(object_id, frame)
+        record = _seen_before(session, object_id, frame, prompts)
         bbox, is_known = box_around(geometry, record)
         planner = ViewPlanner.of(self._options, self._model.config, session.shape[1:])
         view = self._view(session, state, planner, bbox, is_known)
@@ -90,8 +127,6 @@ class Answerer:
             better = planner.view_of(box_around(geometry, seen)[0], None, ())
             if better != view:
                 answered = self._look(session, object_id, frame, geometry, better, prompts)
-        state.view = answered.view
-        state.answers[frame] = answered
         return answered
 
     def _look(
@@ -147,6 +182,8 @@ class Answerer:
         """Mask logits (1, 1, 4h, 4w) that new clicks refine; None where there is no mask yet."""
         state = session.objects[object_id]
         known = state.answers.get(frame)
+        if _seen_before(session, object_id, frame, prompts) is None:
+            return None
         if known is not None:
             if known.prompts != prompts[: len(known.prompts)]:
                 return None  # prompts were taken back: their answer must not linger
@@ -154,8 +191,6 @@ class Answerer:
                 return known.prediction.logits
         elif (memory := state.bank.get(frame)) is not None and memory.view == view:
             return memory.logits[None, None]
-        if session.masklets.record(object_id, frame) is None:
-            return None
         mask = session.masklets.mask(object_id, frame)
         return certain_logits(mask, view)[1].to(self._runtime.device)
 
@@ -172,8 +207,28 @@ class Answerer:
         if bbox[2] <= bbox[0]:
             return planner.whole  # an empty mask: nothing to look at in particular
         center = ((bbox[0] + bbox[2] - 1) / 2, (bbox[1] + bbox[3] - 1) / 2)
-        sides = sorted(v.height for v in session.views_in_use())
-        return planner.first_view(center, sides[len(sides) // 2] if sides else None)
+        return planner.first_view(center, session.usual_side())
+
+
+def _seen_before(
+    session: VideoSession, object_id: int, frame: int, prompts: tuple[Prompt, ...]
+) -> MaskRecord | None:
+    """Return the mask that prompts are about; None where it can only be their own answer.
+
+    A frame's only click is asked again after a session was reopened, for its candidates: what the
+    mask there was made from is this click, or prompts that were taken back.
+    """
+    record = session.masklets.record(object_id, frame)
+    is_own = record is not None and record.prompted and only_click(prompts) is not None
+    return None if is_own else record
+
+
+def _is_same_click(before: tuple[Prompt, ...], now: tuple[Prompt, ...]) -> bool:
+    """Whether two groups of prompts are one click that differs at most in the mask chosen."""
+    old, new = only_click(before), only_click(now)
+    if old is None or new is None:
+        return False
+    return replace(old, candidate=None) == replace(new, candidate=None)
 
 
 def record_of_answer(answered: PromptedFrame) -> MaskRecord:

@@ -103,6 +103,32 @@ def _clicked_pieces(prediction: MaskPrediction, geometry: Geometry, view: View) 
     return replace(prediction, logits=kept[best][None], candidates=kept[None])
 
 
+@torch.inference_mode()
+def take_candidate(
+    model: SAM2, runtime: Runtime, prediction: MaskPrediction, chosen: int | None
+) -> MaskPrediction:
+    """Take the candidate that the user chose, or with None the one that the network expects most.
+
+    Parameters
+    ----------
+    model : SAM2
+    runtime : Runtime
+    prediction : MaskPrediction
+        One row.
+    chosen : int or None
+        Index in the decoder's order.
+
+    Returns
+    -------
+    MaskPrediction
+    """
+    index = int(prediction.ious[0].argmax()) if chosen is None else chosen
+    if index == int(prediction.best[0]):
+        return prediction
+    with runtime.autocast():
+        return model.take_candidate(prediction, index)
+
+
 def record_of(logits: Tensor, view: View, iou: float, score: float, prompted: bool) -> MaskRecord:
     """Pack mask logits (4h, 4w) of a view as a record of the frame."""
     (origin, crop), *_ = view.object_logits_to_frame(logits[None])

@@ -27,11 +27,14 @@ class Geometry:
         What each point is, as the prompt encoder counts.
     mask : MaskPrompt or None
         A mask prompt; then there are no points.
+    candidate : int or None
+        The mask that the user chose for the only click.
     """
 
     points: NDArray[np.float64]
     labels: NDArray[np.int64]
     mask: MaskPrompt | None = None
+    candidate: int | None = None
 
     @classmethod
     def of(cls, prompts: Sequence[Prompt]) -> Geometry:
@@ -49,7 +52,10 @@ class Geometry:
                     labels.append(POSITIVE if positive else NEGATIVE)
                 case MaskPrompt():
                     mask = prompt
-        return cls(np.array(points, float).reshape(-1, 2), np.array(labels, np.int64), mask)
+        click = only_click(prompts)
+        candidate = None if click is None else click.candidate
+        array = np.array(points, float).reshape(-1, 2)
+        return cls(array, np.array(labels, np.int64), mask, candidate)
 
     @property
     def is_ambiguous(self) -> bool:
@@ -71,3 +77,10 @@ class Geometry:
         """Return points (1, P, 2) in input pixels, x first, and their labels (1, P)."""
         xy = view.to_input_xy(self.points)[None].to(device)
         return xy, torch.from_numpy(self.labels)[None].to(device)
+
+
+def only_click(prompts: Sequence[Prompt]) -> PointPrompt | None:
+    """Return the click where it is all that was said: then the network offers several masks."""
+    if len(prompts) == 1 and isinstance(prompts[0], PointPrompt):
+        return prompts[0]
+    return None

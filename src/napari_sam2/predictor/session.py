@@ -248,6 +248,11 @@ class VideoSession:
         """Return the views that objects were last seen in."""
         return [state.view for state in self.objects.values() if state.view is not None]
 
+    def usual_side(self) -> int | None:
+        """Return the side of the views in use, their median; None without any."""
+        sides = sorted(view.height for view in self.views_in_use())
+        return sides[len(sides) // 2] if sides else None
+
     def add(self, prompt: Prompt) -> None:
         """Add a prompt.
 

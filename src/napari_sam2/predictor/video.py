@@ -8,11 +8,13 @@ from time import perf_counter
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.sam2 import SAM2
+from napari_sam2.predictor import ahead
 from napari_sam2.predictor.answerer import Answerer, record_of_answer
 from napari_sam2.predictor.answering import candidate_records
 from napari_sam2.predictor.composed_frames import grid_of
 from napari_sam2.predictor.correction import corrected_objects, spread
 from napari_sam2.predictor.frame_encoder import FrameEncoder
+from napari_sam2.predictor.gaze import Gaze
 from napari_sam2.predictor.memory_bank import MemoryBank
 from napari_sam2.predictor.options import CorrectOptions, PredictorOptions, PropagateOptions
 from napari_sam2.predictor.patience import Patience
@@ -102,6 +104,18 @@ class VideoPredictor:
         candidates = candidate_records(answered.prediction, answered.view)
         result = ObjectResult(object_id, frame, record, candidates)
         return FrameResult(frame, (result,), generation, perf_counter() - started)
+
+    def encode_ahead(self, session: VideoSession, gaze: Gaze) -> Iterator[int]:
+        """Encode what clicks near this gaze would ask for; see `napari_sam2.predictor.ahead`.
+
+        Yields
+        ------
+        int
+            The frame of each view that was encoded: between two of them a caller may do something
+            else, or leave.
+        """
+        self._adopt(session)
+        yield from ahead.encode_ahead(session, self._encoder, self._planner(session), gaze)
 
     def commit(self, session: VideoSession) -> None:
         """Bring the memory of every object into agreement with the session's prompts.

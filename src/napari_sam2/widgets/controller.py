@@ -26,6 +26,7 @@ from napari_sam2.widgets.object_choice import ObjectChoice
 from napari_sam2.widgets.open_movies import OpenMovies
 from napari_sam2.widgets.pace import Pace, object_frames
 from napari_sam2.widgets.preview import Preview
+from napari_sam2.widgets.prompting import Prompting
 from napari_sam2.widgets.review import Review
 from napari_sam2.widgets.route import Route
 from napari_sam2.widgets.sessions import Sessions
@@ -65,6 +66,8 @@ class SegmentationController:
         The network in use: load, test, memory.
     review : Review
         The objects as a table, their quality, doubtful frames.
+    prompting : Prompting
+        Picking objects; also `candidates`, the masks of a click, and `seeds`, labels as prompts.
     sessions : Sessions
         Saving and reopening.
     live : LiveView
@@ -97,6 +100,10 @@ class SegmentationController:
         self._engine = Engine(self._worker.post)
         self._movies = OpenMovies(viewer, self._worker, self._engine)
         self.models = Models(self._worker, self._engine)
+        self.prompting: Prompting = Prompting(
+            viewer, lambda: self._movie, self.objects, self._worker, self._engine, wake
+        )
+        self.candidates, self.seeds = self.prompting.candidates, self.prompting.seeds
         self.sessions = Sessions(viewer, lambda: self._movie, self.set_image, wake, self.models)
         self.source = SourceChoosing(viewer, lambda: self.image, self._reopen)
         self.preview = Preview(
@@ -120,15 +127,14 @@ class SegmentationController:
         self.edits.done.connect(self._redraw_soon)
         parts: tuple[Any, ...] = (
             *(self.edits, self.review, self.sessions, self.models, self.source),
-            self.divisions,
+            *(self.divisions, self.prompting),
         )
         for part in parts:
             part.told.connect(self._tell)
         self.edits.done.connect(self.divisions.refresh)
         self.models.changed.connect(lambda: self.pace.use(self.models.name, self.models.device))
         self.source.changed.connect(self.preview.watch)
-        self.objects.changed.connect(self._show_choice)
-        self.objects.sign_changed.connect(self._show_choice)
+        self.prompting.redrawn.connect(self._redraw_soon)
         self._worker.start(self._engine)
 
     @property
@@ -197,15 +203,14 @@ class SegmentationController:
         self.reset_range()
         if self._movie is not None:
             self._movie.enter()
-            self.objects.reset()
-            self._show_choice()
+            self.prompting.enter()
             self.use("points")
         self.review.enter()
         self.events.image_changed.emit(self.image)
         self.preview.watch()
 
     def use(self, tool: Tool) -> None:
-        """Take up a tool: ``points``, ``boxes`` or ``paint``."""
+        """Take up a tool: ``points``, ``boxes``, ``polygon``, ``lasso`` or ``paint``."""
         if self._movie is not None:
             self._movie.layers.use(tool)
 
@@ -304,6 +309,7 @@ class SegmentationController:
         self.preview.close()
         self._movies.close()
         self.models.close()
+        self.prompting.close()
         self._worker.close()
 
     def poll(self) -> float | None:
@@ -320,6 +326,7 @@ class SegmentationController:
         for movie in self._movies:
             movie.settle()
         delays = [self.live.redraw(self.layers), self.review.refresh()]
+        delays += [self.prompting.settle(), self._worker.delay]
         return min((delay for delay in delays if delay is not None), default=None)
 
     def _receive(self, message: messages.Message) -> None:
@@ -428,10 +435,6 @@ class SegmentationController:
         self._begin()
         self._tell(Status(text))
 
-    def _on_picked(self, label: int) -> None:
-        if label > 0:
-            self.objects.select(label)
-
     def _on_touched(self, movie: OpenMovie) -> None:
         # Who draws on another movie wants to work on it.
         if movie is not self._movie:
@@ -444,7 +447,7 @@ class SegmentationController:
         movie.noted.connect(self.edits.changed.emit)
         movie.told.connect(self._tell)
         movie.unsettled.connect(self._wake)
-        movie.layers.picked.connect(self._on_picked)
+        self.prompting.attach(movie)
         movie.layers.taken_back.connect(lambda is_undo: self.undo() if is_undo else self.redo())
         self.review.attach(movie)
         self.sessions.attach(movie)
@@ -470,11 +473,6 @@ class SegmentationController:
 
     def _known_objects(self) -> set[int]:
         return set() if self._movie is None else self._movie.layers.object_ids
-
-    def _show_choice(self) -> None:
-        """Make the layers draw for the object in work."""
-        if self._movie is not None:
-            self._movie.layers.set_next(self.objects.current, self.objects.is_positive)
 
     def _when_idle(self, action: Callable[[], None]) -> None:
         """Do something at once or, when frames are being computed, after the last has come."""

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam2.widgets import keys
 from napari_sam2.widgets.activity import Activity
+from napari_sam2.widgets.candidate_panel import CandidatePanel
 from napari_sam2.widgets.controller import SegmentationController
 from napari_sam2.widgets.data_panel import DataPanel
 from napari_sam2.widgets.division_panel import DivisionPanel
@@ -28,6 +29,7 @@ from napari_sam2.widgets.opening import prefer_sessions
 from napari_sam2.widgets.preferences import Preferences
 from napari_sam2.widgets.review_panel import ReviewPanel
 from napari_sam2.widgets.run_panel import RunPanel
+from napari_sam2.widgets.seed_panel import SeedPanel
 from napari_sam2.widgets.session_panel import SessionPanel
 from napari_sam2.widgets.source_panel import SourcePanel
 
@@ -78,6 +80,10 @@ class TrackWidget(QWidget):
         self.data_panel = DataPanel(viewer, self.controller)
         self.model_panel = ModelPanel(self.controller, self.preferences)
         self.object_panel = ObjectPanel(viewer, self.controller)
+        self.candidate_panel, self.seed_panel = (
+            CandidatePanel(self.controller),
+            SeedPanel(viewer, self.controller),
+        )
         self.run_panel = RunPanel(self.controller)
         self.review_panel = ReviewPanel(viewer, self.controller)
         self.division_panel = DivisionPanel(self.controller)
@@ -90,6 +96,8 @@ class TrackWidget(QWidget):
             self.data_panel,
             self.model_panel,
             self.object_panel,
+            self.candidate_panel,
+            self.seed_panel,
             self.run_panel,
             self.division_panel,
             self.review_panel,
@@ -125,6 +133,7 @@ class TrackWidget(QWidget):
         self.data_panel.disconnect_viewer()
         self.object_panel.disconnect_viewer()
         self.review_panel.shut_down()
+        self.seed_panel.disconnect_viewer()
         self.controller.close()
         self.activity.close()
         self.setEnabled(False)
@@ -182,8 +191,11 @@ class TrackWidget(QWidget):
     def _poll(self) -> None:
         """Take what the worker has to say, and come back for what is too early to draw."""
         delay = self.controller.poll()
-        if delay is not None and not self._timer.isActive():
-            self._timer.start(max(1, round(1000 * delay)))
+        if delay is None:
+            return
+        wait = max(1, round(1000 * delay))
+        if not self._timer.isActive() or wait < self._timer.remainingTime():
+            self._timer.start(wait)
 
     def _show_status(self, status: Status) -> None:
         self.status_label.setText(status.text)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_sam2.widgets.encoding_ahead import EncodingAhead
+from napari_sam2.widgets.engine_start import leave_a_core_to_the_window, mapping_of, open_session
 from napari_sam2.widgets.follow_up import FollowUp, is_correction
 from napari_sam2.widgets.messages import (
     DivisionsProposed,
@@ -32,7 +34,7 @@ from napari_sam2.widgets.source import Movie
 
 if TYPE_CHECKING:
     from napari_sam2.editing.change import Change
-    from napari_sam2.predictor.frames import IntensityMapping
+    from napari_sam2.predictor.gaze import Gaze
     from napari_sam2.predictor.options import PropagateOptions
     from napari_sam2.predictor.session import VideoSession
     from napari_sam2.predictor.video import VideoPredictor
@@ -73,6 +75,7 @@ class Engine:
         self._limits: Movie | None = None  # new contrast that waits for the end of a run
         self._name = ""
         self._cache_bytes: int | None = None
+        self._ahead = EncodingAhead()
         self._follow_up = FollowUp()
         self._watches: dict[str, DivisionWatch] = {}
         self._proposed: tuple[DivisionProposal, ...] = ()
@@ -84,10 +87,11 @@ class Engine:
             return False
         is_running = self._run is not None and not self._is_paused
         is_asked = bool(self._asked) or self._look is not None
-        return is_asked or self._follow_up.has_work or is_running
+        is_busy = is_asked or self._follow_up.has_work or is_running
+        return is_busy or self._ahead.has_work
 
     def advance(self) -> None:
-        """Answer the newest click or, when there is none, compute one frame."""
+        """Answer the newest click, else compute one frame, else encode one view ahead."""
         if self._asked:
             (object_id, frame), ticket = self._asked.popitem()
             self._attempt("predict", lambda: self._answer(object_id, frame, ticket))
@@ -96,8 +100,10 @@ class Engine:
             self._attempt("movie", lambda: self._show(*look))
         elif self._follow_up.has_work:
             self._follow_frame()
-        elif self._run is not None:
+        elif self._run is not None and not self._is_paused:
             self._track_frame(self._run)
+        else:
+            self._ahead.step()
 
     def fail(self, error: Exception) -> None:
         """Say that something went wrong where nobody expected it."""
@@ -123,12 +129,13 @@ class Engine:
             from napari_sam2.predictor.runtime import Runtime, devices
             from napari_sam2.predictor.video import VideoPredictor
 
-            _leave_a_core_to_the_window()
+            leave_a_core_to_the_window()
             runtime = Runtime.auto(device, dtype)
             model = load_model(name)
             predictor = VideoPredictor(model, runtime=runtime)
             self.cancel()
             self._predictor = predictor
+            self._ahead.begin(predictor, self._session)
             seconds = time.perf_counter() - started
             self._name = name
             here = runtime.describe()
@@ -162,8 +169,9 @@ class Engine:
             self.cancel()
             self._asked.clear()
             self._session = None
+            self._ahead.stop()
             if key not in self._sessions:
-                self._sessions[key] = _open_session(movie)
+                self._sessions[key] = open_session(movie)
                 if self._cache_bytes is not None:
                     self._sessions[key].features.resize(self._cache_bytes)
             self._session, self._key = self._sessions[key], key
@@ -181,7 +189,7 @@ class Engine:
         if self._run is not None:
             self._limits = movie
         elif self._session is not None:
-            self._session.show(movie.data, _mapping(movie))
+            self._session.show(movie.data, mapping_of(movie))
 
     def look(self, movie: Movie, object_id: int, frame: int) -> None:
         """Have a picture made of what the network sees from the next request on."""
@@ -194,7 +202,7 @@ class Engine:
         if self._predictor is None or movie.shape != session.shape:
             return
         view = view_on(self._predictor, session, object_id, frame)
-        seen = picture(view, movie.data.read(frame), _mapping(movie))
+        seen = picture(view, movie.data.read(frame), mapping_of(movie))
         self._post(Seen(self._key, seen, view.clipped))
 
     def forget(self, key: str) -> None:
@@ -206,6 +214,12 @@ class Engine:
             self.cancel()
             self._asked.clear()
             self._session = None
+            self._ahead.stop()
+
+    def gaze_at(self, gaze: Gaze) -> None:
+        """Encode, as soon as there is nothing else to do, what is likely to be clicked next."""
+        self._ahead.gaze = gaze
+        self._ahead.begin(self._predictor, self._session)
 
     def add(self, prompt: Prompt, ticket: int) -> None:
         """Take a prompt and answer it soon."""
@@ -228,11 +242,13 @@ class Engine:
 
         self._attempt("prompt", work)
 
-    def clear(self, object_id: int, frame: int, ticket: int) -> None:
-        """Take back every prompt of an object on a frame, and its mask there."""
+    def exchange(
+        self, object_id: int, frame: int, prompts: tuple[Prompt, ...], ticket: int
+    ) -> None:
+        """Set the prompts of an object on a frame and answer them soon; none take the mask back."""
 
         def work() -> None:
-            self._opened().prompts.clear(object_id, frame)
+            self._opened().prompts.replace(object_id, frame, prompts)
             self._ask(object_id, frame, ticket)
 
         self._attempt("prompt", work)
@@ -325,13 +341,13 @@ class Engine:
         is_followed = self._follow_up.is_automatic and is_correction(session, object_id, frame)
         result = predictor.predict_frame(session, object_id=object_id, frame=frame)
         (answer,) = (one for one in result.objects if one.object_id == object_id)
-        self._post(
-            Predicted(
-                self._key, object_id, frame, ticket, answer.record, result.seconds, is_followed
-            )
-        )
+        candidates = answer.candidates
+        news = Predicted(self._key, object_id, frame, ticket, answer.record, result.seconds)
+        self._post(replace(news, is_followed=is_followed, candidates=candidates))
         if is_followed:
             self._follow_up.note()
+        # Its view may be another one now, and those of the frames around with it.
+        self._ahead.begin(predictor, session)
 
     def _track_frame(self, run: Run) -> None:
         """Do one frame of the run and post it."""
@@ -404,6 +420,7 @@ class Engine:
         limits, self._limits = self._limits, None
         if limits is not None:
             self.set_contrast(limits)
+        self._ahead.begin(self._predictor, self._session)
 
     def _take_up(self, object_id: int | None = None, frame: int = -1) -> None:
         """Let the predictor take the masks of edited objects, or of one, for its own.
@@ -440,31 +457,6 @@ class Engine:
             work()
         except Exception as error:
             self._post(Failed(task, error, prompt))
-
-
-def _open_session(movie: Movie) -> VideoSession:
-    """Begin a session on a movie, which the network sees as the layer shows it."""
-    from napari_sam2.predictor.session import VideoSession
-
-    return VideoSession.open(movie.data, mapping=_mapping(movie))
-
-
-def _mapping(movie: Movie) -> IntensityMapping:
-    """Return what turns a movie's values into what its layer shows."""
-    from napari_sam2.predictor.frames import IntensityMapping
-
-    return IntensityMapping(movie.low, movie.high, movie.channels, movie.gamma)
-
-
-def _leave_a_core_to_the_window() -> None:
-    """Let the network use one thread fewer than there are cores.
-
-    Its threads spin while they wait for one another: where drawing takes one of their cores, a
-    frame can take many times as long. Other threads that are running keep their number.
-    """
-    import torch
-
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
 
 
 def _is_movie(session: VideoSession) -> bool:

@@ -56,6 +56,12 @@ KEYS: dict[str, Key] = {
         "sam2.objects.toggle_sign()",
         lambda c: c.objects.toggle_sign(),
     ),
+    "candidate": Key(
+        "C",
+        "Choose the next of the three masks that one click offers",
+        "sam2.candidates.next()",
+        lambda c: c.prompting.candidates.next(),
+    ),
     "clear": Key(
         "Shift+X",
         "Take back prompts and mask of this object on this frame",

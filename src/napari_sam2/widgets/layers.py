@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari.layers import Points, Shapes
 from psygnal import Signal
 
-from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+from napari_sam2.prompts import MaskPrompt, Prompt
 from napari_sam2.widgets.prompt_layers import BoxLayer, Drawn, PointLayer, PromptLayer
 from napari_sam2.widgets.result_layers import LabelCanvas, TrackLines
 from napari_sam2.widgets.source import METADATA_KEY, movie_of
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from napari_sam2.masklets import MaskletSet
     from napari_sam2.tracking.tracks import Tracks
 
-Tool = Literal["points", "boxes", "paint"]
+Tool = Literal["points", "boxes", "polygon", "lasso", "paint"]
+
+_MODES: dict[Tool, str] = {
+    "points": "add",
+    "boxes": "add_rectangle",
+    "polygon": "add_polygon",
+    "lasso": "add_polygon_lasso",
+    "paint": "paint",
+}
+_OUTLINES: tuple[Tool, ...] = ("polygon", "lasso")
 
 
 class SegmentationLayers:
@@ -50,6 +59,8 @@ class SegmentationLayers:
     """The label that the Labels layer is set to."""
     taken_back = Signal(bool)
     """The keys of undo (True) or redo (False) were pressed on the Labels layer."""
+    tool_changed = Signal()
+    """The Shapes layer is drawn on in another way; see `tool`."""
 
     def __init__(self, viewer: ViewerModel, image: Image) -> None:
         self._viewer = viewer
@@ -87,6 +98,24 @@ class SegmentationLayers:
         """The layer for boxes, None if it was deleted."""
         return None if self._boxes is None else self._boxes.layer
 
+    @property
+    def next_is_positive(self) -> bool:
+        """Whether the next click or outline says what belongs to the object."""
+        return self._next_sign
+
+    @property
+    def tool(self) -> Tool | None:
+        """The tool in hand: that of the viewer's active layer."""
+        active = self._viewer.layers.selection.active
+        if active is None:
+            return None
+        if self.boxes is not None and active is self.boxes:
+            mode = str(self.boxes.mode)
+            return next((tool for tool in _OUTLINES if mode == _MODES[tool]), "boxes")
+        return (
+            "points" if active is self.points else "paint" if active is self.canvas.layer else None
+        )
+
     def ensure(self) -> None:
         """Make the layers that are not there (any more), with what they have to show."""
         if self.canvas.layer is None:
@@ -95,6 +124,7 @@ class SegmentationLayers:
             self._add(layer, "labels")
         if self._boxes is None:
             self._boxes = BoxLayer(BoxLayer.create(self.image), self.image, self._on_edit)
+            self._boxes.layer.events.mode.connect(self._on_mode)
             self._fill(self._boxes, "boxes")
         if self._points is None:
             self._points = PointLayer(PointLayer.create(self.image), self.image, self._on_edit)
@@ -105,18 +135,22 @@ class SegmentationLayers:
     def use(self, tool: Tool) -> None:
         """Make the layer of a tool the active one, ready to draw."""
         self.ensure()
-        layer: Any = {"points": self.points, "boxes": self.boxes, "paint": self.canvas.layer}[tool]
+        others = {"points": self.points, "paint": self.canvas.layer}
+        layer: Any = others.get(tool, self.boxes)
         layer.visible = True
-        layer.mode = {"points": "add", "boxes": "add_rectangle", "paint": "paint"}[tool]
+        layer.mode = _MODES[tool]
         self._viewer.layers.selection.active = layer
 
     def set_next(self, object_id: int, positive: bool) -> None:
         """Set what the next click, box or stroke is about."""
         self._next_object, self._next_sign = object_id, positive
         if self._points is not None:
-            self._points.set_defaults(object_id=object_id, positive=positive)
+            self._points.set_defaults(object_id=object_id, positive=positive, candidate=0)
         if self._boxes is not None:
             self._boxes.set_defaults(object_id=object_id)
+        for layer in (self._points, self._boxes):
+            if layer is not None:
+                layer.highlight(object_id)
         labels = self.canvas.layer
         if labels is not None and labels.selected_label != object_id:
             labels.selected_label = object_id
@@ -158,6 +192,7 @@ class SegmentationLayers:
             self._points = None
         elif self._boxes is not None and layer is self._boxes.layer:
             self._boxes.disconnect()
+            layer.events.mode.disconnect(self._on_mode)
             self._boxes = None
         elif self.canvas.layer is not None and layer is self.canvas.layer:
             layer.events.selected_label.disconnect(self._on_selected_label)
@@ -198,14 +233,19 @@ class SegmentationLayers:
         is_other_sign = event.button == 2 or "Alt" in event.modifiers
         if self._points is not None:
             self._points.set_defaults(
-                object_id=self._next_object, positive=self._next_sign != is_other_sign
+                object_id=self._next_object,
+                positive=self._next_sign != is_other_sign,
+                candidate=0,
             )
+
+    def _on_mode(self) -> None:
+        self.tool_changed.emit()
 
     def _on_selected_label(self) -> None:
         if self.canvas.layer is not None:
             self.picked.emit(int(self.canvas.layer.selected_label))
 
 
-def about(object_id: int, frame: int | None = None) -> Callable[[PointPrompt | BoxPrompt], bool]:
+def about(object_id: int, frame: int | None = None) -> Callable[[Prompt], bool]:
     """Return a test for the prompts of an object, on one frame or on all."""
     return lambda one: one.object_id == object_id and frame in (None, one.frame)

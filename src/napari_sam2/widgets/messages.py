@@ -61,7 +61,8 @@ class Predicted:
 
     `ticket` is the number of the request that it answers: an answer with an older number than the
     last request for the same object and frame comes too late. `record` is None when no prompt is
-    left there. `is_followed` tells that frames around it will be computed again.
+    left there. `is_followed` tells that frames around it will be computed again. `candidates` are
+    the masks that one ambiguous click offers, else there are none.
     """
 
     movie: str
@@ -71,6 +72,7 @@ class Predicted:
     record: MaskRecord | None
     seconds: float = 0.0
     is_followed: bool = False
+    candidates: tuple[MaskRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

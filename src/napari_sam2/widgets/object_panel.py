@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels, Points, Shapes
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QPixmap
 from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
@@ -21,11 +20,21 @@ if TYPE_CHECKING:
 TOOLS = {
     "points": (
         "Points",
-        Points,
-        "Left click: this belongs to the object. Right click: it does not.",
+        "Left click: this belongs to the object. Right click: it does not.\n"
+        "Control and a click on a mask: go on with its object.",
     ),
-    "boxes": ("Box", Shapes, "Drag a rectangle around the whole object."),
-    "paint": ("Paint", Labels, "Paint or erase the mask; the result is a prompt on this frame."),
+    "boxes": ("Box", "Drag a rectangle around the whole object."),
+    "polygon": (
+        "Polygon",
+        "Click corner after corner around the object, the last one twice: it is the mask on this\n"
+        "frame. While a click means outside, it is cut out of the mask.",
+    ),
+    "lasso": (
+        "Lasso",
+        "Draw around the object with the button held: it is the mask on this frame.\n"
+        "While a click means outside, it is cut out of the mask.",
+    ),
+    "paint": ("Paint", "Paint or erase the mask; the result is a prompt on this frame."),
 }
 
 
@@ -81,17 +90,20 @@ class ObjectPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(choice, 0, 0, 1, 4)
         layout.addWidget(self.new_button, 0, 4, 1, 2)
-        for column, button in enumerate(self.tool_buttons.values()):
-            layout.addWidget(button, 1, column)
-        layout.addWidget(self.sign_button, 1, 3, 1, 3)
-        layout.addWidget(self.clear_button, 2, 0, 1, 3)
-        layout.addWidget(self.delete_button, 2, 3, 1, 3)
+        tools = QHBoxLayout()
+        tools.setSpacing(2)
+        for button in self.tool_buttons.values():
+            tools.addWidget(button)
+        layout.addLayout(tools, 1, 0, 1, 6)
+        layout.addWidget(self.sign_button, 2, 0, 1, 2)
+        layout.addWidget(self.clear_button, 2, 2, 1, 2)
+        layout.addWidget(self.delete_button, 2, 4, 1, 2)
         layout.addWidget(self.undo_button, 3, 0, 1, 3)
         layout.addWidget(self.redo_button, 3, 3, 1, 3)
 
     def _tool_button(self, name: Any) -> QPushButton:
         """Return the button that takes up a tool."""
-        title, _, text = TOOLS[name]
+        title, text = TOOLS[name]
         button = plain_button(
             title, f'{text}\nsam2.use("{name}")', lambda: self._controller.use(name)
         )
@@ -100,6 +112,8 @@ class ObjectPanel(QWidget):
 
     def _show_image(self, image: object) -> None:
         self.setEnabled(image is not None)
+        if (layers := self._controller.layers) is not None:
+            layers.tool_changed.connect(self._show_tool, unique=True)
         self._show_object(self._controller.objects.current)
         self._show_tool()
         self._show_history()
@@ -132,12 +146,10 @@ class ObjectPanel(QWidget):
 
     def _show_tool(self) -> None:
         """Press the button of the layer that is active."""
-        layers, active = self._controller.layers, self._viewer.layers.selection.active
-        ours = {"points": None, "boxes": None, "paint": None}
-        if layers is not None:
-            ours = {"points": layers.points, "boxes": layers.boxes, "paint": layers.canvas.layer}
+        layers = self._controller.layers
+        tool = None if layers is None else layers.tool
         for name, button in self.tool_buttons.items():
-            button.setChecked(active is not None and ours[name] is active)
+            button.setChecked(name == tool)
 
 
 def plain_button(title: str, tool_tip: str, action: Callable[[], object]) -> QPushButton:

@@ -15,10 +15,12 @@ from napari_sam2.editing import operations
 from napari_sam2.editing.change import Change, Place
 from napari_sam2.editing.document import Document
 from napari_sam2.editing.history import History, Step
-from napari_sam2.editing.locks import held_on, spare
+from napari_sam2.editing.locks import held_on
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+from napari_sam2.widgets.candidates import Offer
 from napari_sam2.widgets.coordinates import shown_frame
+from napari_sam2.widgets.drawn_masks import DrawnMasks, from_outline, from_strokes
 from napari_sam2.widgets.layers import SegmentationLayers, about
 from napari_sam2.widgets.lives import refusal, with_life_on
 from napari_sam2.widgets.source import movie_of
@@ -91,6 +93,8 @@ class OpenMovie:
         self._refused: list[Prompt] = []
         self._held: set[Place] = set()
         self._painted: set[int] = set()
+        self._outlines: list[tuple[MaskPrompt, bool]] = []
+        self.offers: dict[Place, Offer] = {}
         self.layers.edited.connect(self._on_edit)
         self.layers.painted.connect(self._on_painted)
 
@@ -128,8 +132,11 @@ class OpenMovie:
 
     def perform(self, change: Change) -> Step:
         """Make an edit that can be undone; return its step."""
+        for object_id in change.object_ids:
+            self.asked.emit(object_id)
         step = self._remember(change)
         self._apply(change)
+        self.noted.emit()
         return step
 
     def adopt_step(self, step: Step, places: Iterable[Place]) -> None:
@@ -168,8 +175,32 @@ class OpenMovie:
         if self._latest.get(place) != answer.ticket:
             return False
         self._waiting.discard(place)
+        if answer.record is not None and answer.candidates:
+            self.offers[place] = Offer.of(answer.candidates, answer.record)
         self._put(place, "answer", answer.frame, [(answer.object_id, answer.record)])
         return True
+
+    def choose(self, object_id: int, frame: int, candidate: int) -> None:
+        """Take another mask of those that a click offers; see `offers`."""
+        place = object_id, frame
+        offer, (click,) = self.offers[place], self.document.prompts.on(*place)
+        if not self._without_held([click]) or not isinstance(click, PointPrompt):
+            return
+        chosen = replace(click, candidate=candidate)
+        step = self._note(f"choose mask {candidate + 1} of object {object_id}", [click], [chosen])
+        self.layers.draw(*place, [chosen])
+        self.offers[place] = replace(offer, chosen=candidate)
+        self._steps[place] = step
+        self._put(place, "answer", frame, [(object_id, offer.records[candidate])])
+        self._exchange(place)
+
+    def ask_again(self, object_id: int, frame: int) -> None:
+        """Have the prompts of an object on a frame answered once more, for what they offer."""
+        self._exchange((object_id, frame))
+
+    def _exchange(self, place: Place) -> None:
+        prompts = self.document.prompts.on(*place)
+        self._ask(*place, partial(self._engine.exchange, *place, prompts))
 
     def take_frame(self, number: int, result: FrameResult) -> None:
         """Write the masks that a run made on a frame; the whole run is one step to undo."""
@@ -233,6 +264,7 @@ class OpenMovie:
         for place, (_, prompts) in change.prompts.items():
             self.layers.draw(*place, prompts)
         for place in {*change.masks, *change.prompts}:
+            self.offers.pop(place, None)
             # Answers that are on their way come too late.
             self._latest[place] = next(self._tickets)
             self._waiting.discard(place)
@@ -261,25 +293,38 @@ class OpenMovie:
         frames, self._painted = self._painted, set()
         for frame in frames:
             self._take_strokes(frame)
+        outlines, self._outlines = self._outlines, []
+        for outline, is_positive in outlines:
+            self._take_outline(outline, is_positive)
 
     def _take_strokes(self, frame: int) -> None:
-        """Make what was painted on a frame prompts: one step, however many objects it touched."""
-        painted = self.layers.canvas.painted(frame)
-        masks = spare(self.document, frame, painted)
-        if held := held_on(self.document, frame) & painted.keys():
+        """Make what was painted on a frame prompts."""
+        drawn = from_strokes(self.document, frame, self.layers.canvas.painted(frame))
+        if drawn.held:
             self.layers.canvas.restore(frame)
             self.layers.canvas.refresh(self.frame)
-            self._tell_held(held)
-        prompts = [MaskPrompt(owner, frame, mask) for owner, mask in masks.items()]
+            self._tell_held(drawn.held)
+        self._take_drawn(drawn)
+
+    def _take_outline(self, outline: MaskPrompt, is_positive: bool) -> None:
+        """Make what was drawn with lasso or polygon a prompt."""
+        try:
+            self._take_drawn(from_outline(self.document, outline, is_positive))
+        except ValueError as error:
+            self.told.emit(Status(str(error), "error"))
+        self.layers.canvas.refresh(self.frame)
+
+    def _take_drawn(self, drawn: DrawnMasks) -> None:
+        """Make masks drawn by hand prompts: one step, however many objects they touch."""
+        prompts = drawn.prompts
         if not prompts:
             return
         self.touched.emit(self)
-        step = self._note(f"paint on frame {frame}", [], prompts)
         # All at once: each is repainted around the others.
-        origin = prompts[0].object_id, frame
-        self._steps[origin] = step
-        drawn = [(one.object_id, _record(one)) for one in prompts]
-        self._put(origin, "paint", frame, drawn)
+        origin = prompts[0].object_id, drawn.frame
+        self._steps[origin] = self._note(drawn.title, [], prompts)
+        records = [(one.object_id, _record(one)) for one in prompts]
+        self._put(origin, "paint", drawn.frame, records)
         for prompt in prompts:
             self._take_mask(prompt)
 
@@ -297,8 +342,16 @@ class OpenMovie:
                 self.take_back(prompt)
                 self.told.emit(Status(problem, "error"))
         accepted = [prompt for prompt in come if problems[prompt] is None]
+        outlines = [prompt for prompt in accepted if isinstance(prompt, MaskPrompt)]
+        for outline in outlines:
+            # It is a mask from here on: the line itself goes.
+            self.take_back(outline)
+            self._outlines.append((outline, self.layers.next_is_positive))
+        accepted = [prompt for prompt in accepted if prompt not in outlines]
+        gone = [prompt for prompt in gone if not isinstance(prompt, MaskPrompt)]
         self.drawing.emit(accepted)
-        self._note(_title(gone, accepted), gone, accepted)
+        if gone or accepted:
+            self._note(_title(gone, accepted), gone, accepted)
         for prompt in gone:
             self._ask(prompt.object_id, prompt.frame, partial(self._engine.remove, prompt))
         for prompt in accepted:
@@ -331,6 +384,8 @@ class OpenMovie:
         store = self.document.prompts
         places = dict.fromkeys((one.object_id, one.frame) for one in (*gone, *come))
         before = {place: store.on(*place) for place in places}
+        for place in places:
+            self.offers.pop(place, None)
         for prompt in gone:
             if prompt in store.on(prompt.object_id, prompt.frame):
                 store.remove(prompt)
@@ -366,11 +421,7 @@ class OpenMovie:
         if prompt.bits:
             self._add(prompt)
         else:
-            self._ask(
-                prompt.object_id,
-                prompt.frame,
-                partial(self._engine.clear, prompt.object_id, prompt.frame),
-            )
+            self._exchange((prompt.object_id, prompt.frame))
 
     def _take_back_older(self, box: BoxPrompt) -> None:
         """Delete the boxes that a new one on the same frame replaces."""

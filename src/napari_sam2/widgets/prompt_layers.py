@@ -1,4 +1,4 @@
-"""The layers that a user draws prompts on, read as prompts: points and boxes."""
+"""The layers that a user draws prompts on, read as prompts: points, boxes and outlines."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Points, Shapes
 from napari.layers.base import ActionType
+from skimage.draw import polygon2mask
 
-from napari_sam2.prompts import BoxPrompt, PointPrompt
+from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from napari_sam2.widgets.coordinates import frame_yx, layer_position, made_layout, placement
+from napari_sam2.widgets.prompt_styles import BOX_COLOUR, POSITIVE_COLOUR, style
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-Drawn = PointPrompt | BoxPrompt
+Drawn = Prompt
 SETTLED = (ActionType.ADDED, ActionType.CHANGED, ActionType.REMOVED)
 """What napari says when an edit is over; the others announce one."""
-
-POSITIVE_COLOUR = "#2ecc40"
-NEGATIVE_COLOUR = "#ff4136"
 
 
 class PromptLayer:
@@ -51,6 +50,7 @@ class PromptLayer:
         self._on_edit = on_edit
         self._known: Counter[Drawn] = Counter()
         self._is_ours = False
+        self._current = 1
         layer.events.data.connect(self._on_data)
         layer.events.features.connect(self._on_features)
 
@@ -77,6 +77,11 @@ class PromptLayer:
         """Set the features of the rows that are drawn next."""
         self.layer.feature_defaults = {**self.layer.feature_defaults.iloc[0], **features}
 
+    def highlight(self, object_id: int) -> None:
+        """Let the prompts of an object stand out among those of the others."""
+        self._current = object_id
+        style(self.layer, object_id)
+
     def _flatten(self) -> None:
         """Put what was drawn into the middle of the channel axis: it is seen with every channel."""
 
@@ -96,6 +101,7 @@ class PromptLayer:
         finally:
             self._is_ours = False
         self._known = Counter(self.rows())
+        style(self.layer, self._current)
 
     def _on_data(self, event: Any) -> None:
         if event.action in SETTLED:
@@ -113,6 +119,7 @@ class PromptLayer:
         rows = Counter(self.rows())
         gone, come = list((self._known - rows).elements()), list((rows - self._known).elements())
         self._known = rows
+        style(self.layer, self._current)
         if gone or come:
             self._on_edit(gone, come)
 
@@ -129,10 +136,13 @@ class PointLayer(PromptLayer):
             np.empty((0, image.ndim)),
             ndim=image.ndim,
             name=f"{image.name} prompts",
-            features={"object_id": np.empty(0, int), "positive": np.empty(0, bool)},
-            feature_defaults={"object_id": 1, "positive": True},
-            face_color="positive",
-            face_color_cycle={True: POSITIVE_COLOUR, False: NEGATIVE_COLOUR, None: "gray"},
+            features={
+                "object_id": np.empty(0, int),
+                "positive": np.empty(0, bool),
+                "candidate": np.empty(0, int),
+            },
+            feature_defaults={"object_id": 1, "positive": True, "candidate": 0},
+            face_color=POSITIVE_COLOUR,
             border_color="white",
             border_width=0.15,
             size=point_size(image),
@@ -141,11 +151,16 @@ class PointLayer(PromptLayer):
 
     def rows(self) -> list[Drawn]:
         """Read every point as a prompt."""
-        ids, signs = (self.layer.features[name] for name in ("object_id", "positive"))
+        table = self.layer.features
+        # A table that somebody made by hand may lack the last column.
+        chosen_masks = table.get("candidate", np.zeros(len(table), int))
+        columns = (table["object_id"], table["positive"], chosen_masks)
         out: list[Drawn] = []
-        for position, object_id, positive in zip(self.layer.data, ids, signs, strict=True):
+        for position, object_id, positive, chosen in zip(self.layer.data, *columns, strict=True):
             frame, yx = frame_yx(position, self.layer, self._image)
-            out.append(PointPrompt(int(object_id), frame, yx, bool(positive)))
+            # In the table 0 is the network's choice, and the masks are 1 to 3.
+            candidate = int(chosen) - 1 if chosen in (1, 2, 3) else None
+            out.append(PointPrompt(int(object_id), frame, yx, bool(positive), candidate))
         return out
 
     def _flatten(self) -> None:
@@ -160,7 +175,10 @@ class PointLayer(PromptLayer):
         def change() -> None:
             for prompt in prompts:
                 if isinstance(prompt, PointPrompt):
-                    self.set_defaults(object_id=prompt.object_id, positive=prompt.positive)
+                    chosen = 0 if prompt.candidate is None else prompt.candidate + 1
+                    self.set_defaults(
+                        object_id=prompt.object_id, positive=prompt.positive, candidate=chosen
+                    )
                     place = layer_position(prompt.frame, prompt.yx, self.layer, self._image)
                     self.layer.add(place)
 
@@ -182,18 +200,25 @@ class BoxLayer(PromptLayer):
             features={"object_id": np.empty(0, int)},
             feature_defaults={"object_id": 1},
             face_color="transparent",
-            edge_color="#ffdc00",
+            edge_color=BOX_COLOUR,
             edge_width=max(point_size(image) / 8, 0.5),
             **placement(image),
         )
 
     def rows(self) -> list[Drawn]:
-        """Read the part of every shape's bounding box that lies in the image as a prompt."""
+        """Read shapes: of a polygon the pixels in it, of others the box around; lines are none."""
         out: list[Drawn] = []
-        ids = self.layer.features["object_id"]
-        for corners, object_id in zip(self.layer.data, ids, strict=True):
+        ids, kinds = self.layer.features["object_id"], self.layer.shape_type
+        for corners, object_id, kind in zip(self.layer.data, ids, kinds, strict=True):
+            if kind in ("line", "path"):
+                continue  # a polygon that is not closed yet is a path, too
             places = [frame_yx(corner, self.layer, self._image) for corner in corners]
             yx = np.array([place[1] for place in places])
+            if kind == "polygon":
+                inside = polygon2mask(_plane(self._image), yx)
+                out.append(MaskPrompt(int(object_id), places[0][0], inside))
+                continue
+            # What sticks out of the image is cut off.
             yx = yx.clip(0, np.array(_plane(self._image)) - 1)
             (y0, x0), (y1, x1) = yx.min(axis=0), yx.max(axis=0)
             box = (float(y0), float(x0), float(y1), float(x1))

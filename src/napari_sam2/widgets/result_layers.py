@@ -49,6 +49,7 @@ class LabelCanvas:
         self._on_paint = on_paint
         self._on_take_back = on_take_back
         self._outdated: set[int] = set()
+        self._instead: tuple[int, int, MaskRecord] | None = None
 
     def create(self, image: Image) -> Labels:
         """Make a new layer that lies on the movie and shows every mask known."""
@@ -92,6 +93,14 @@ class LabelCanvas:
         if region is not None:
             self._repaint(frame, region)
 
+    def preview(self, object_id: int, frame: int, record: MaskRecord | None) -> None:
+        """Show another mask of an object on a frame for the moment; None ends that."""
+        shown = self._instead
+        self._instead = None if record is None else (object_id, frame, record)
+        for owner, place, other in filter(None, (shown, self._instead)):
+            own = self.masklets.record(owner, place)
+            self._repaint(place, _union(None if own is None else own.bbox, other.bbox))
+
     def restore(self, frame: int) -> None:
         """Paint a frame anew with the masks that are known, over what the user drew."""
         self._repaint(frame, (0, 0, *self.masklets.shape[1:]))
@@ -125,10 +134,12 @@ class LabelCanvas:
             return
         y0, x0, y1, x1 = region
         window = np.zeros((y1 - y0, x1 - x0), dtype=data.dtype)
-        found = [(one.object_id, one.records[frame]) for one in self.masklets
-                 if frame in one.records]  # fmt: skip
+        found = {one.object_id: one.records[frame] for one in self.masklets
+                 if frame in one.records}  # fmt: skip
+        if self._instead is not None and self._instead[1] == frame:
+            found[self._instead[0]] = self._instead[2]
         # As in MaskletSet.paste: the smaller object on top.
-        for object_id, record in sorted(found, key=lambda item: (-item[1].area, item[0])):
+        for object_id, record in sorted(found.items(), key=lambda item: (-item[1].area, item[0])):
             _paste(window, region, record, object_id)
         self._planes.write(data, frame, region, window)
         self._outdated.add(frame)

@@ -12,7 +12,7 @@ import numpy as np
 from napari_sam2.planes import AxisLayout, PlaneGrid
 from napari_sam2.predictor.composed_frames import ChannelFrames
 from napari_sam2.predictor.frames import ArrayFrames
-from napari_sam2.prompts import BoxPrompt, PointPrompt, Prompt
+from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -115,6 +115,8 @@ class Movie:
             y0, x0, y1, x1 = prompt.yxyx
             if min(y1 - y0, x1 - x0) < SMALLEST_BOX:
                 return "The box is too small or outside the image: drag it over the whole object"
+        if isinstance(prompt, MaskPrompt) and not prompt.bits:
+            return "The outline is too small or outside the image: draw it around the object"
         if isinstance(prompt, PointPrompt):
             y, x = prompt.yx
             if not (-0.5 <= y <= height - 0.5 and -0.5 <= x <= width - 0.5):

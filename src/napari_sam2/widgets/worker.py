@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from napari_sam2.widgets.messages import Message
+
+TAKE_SECONDS = 0.03
+"""Longest time for messages at once: between two takes the window draws, and hears its user."""
 
 Command = Callable[[], None]
 """Something to do on the worker's thread."""
@@ -84,13 +88,24 @@ class Worker:
         if was_empty:
             self._wake()
 
-    def take(self) -> list[Message]:
-        """Return the messages that wait, oldest first (window's thread); never blocks for long."""
+    def take(self, seconds: float = TAKE_SECONDS) -> Iterator[Message]:
+        """Yield the messages that wait, oldest first (window's thread), for a bounded time."""
+        until = time.monotonic() + seconds
+        while True:
+            with self._changed:
+                message = self._outbox.popleft() if self._outbox else None
+                self._changed.notify_all()
+            if message is None:
+                return
+            yield message
+            if time.monotonic() > until:
+                return
+
+    @property
+    def delay(self) -> float | None:
+        """Seconds after which to `take` again: 0 while messages wait, else None."""
         with self._changed:
-            messages = list(self._outbox)
-            self._outbox.clear()
-            self._changed.notify_all()
-        return messages
+            return 0.0 if self._outbox else None
 
     def close(self, timeout: float = 2.0) -> bool:
         """End the thread after the step it is in; whether it ended within `timeout` seconds."""

@@ -1,0 +1,72 @@
+"""What was drawn by hand on a frame, as masks: strokes of a brush, and outlines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.editing.locks import held_on, spare
+from napari_sam2.prompts import MaskPrompt
+
+if TYPE_CHECKING:
+    from napari_sam2.editing.document import Document
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnMasks:
+    """Masks that a person made on a frame.
+
+    Attributes
+    ----------
+    title : str
+        What was done, for the undo button.
+    frame : int
+    masks : mapping of int to ndarray of bool, (H, W)
+        By object: its pixels now. Locked masks are spared.
+    held : frozenset of int
+        Objects that were drawn on, too, but are locked.
+    """
+
+    title: str
+    frame: int
+    masks: Mapping[int, NDArray[np.bool_]] = field(repr=False)
+    held: frozenset[int] = frozenset()
+
+    @property
+    def prompts(self) -> list[MaskPrompt]:
+        """The masks as prompts; an empty one says that all was erased."""
+        return [MaskPrompt(owner, self.frame, mask) for owner, mask in self.masks.items()]
+
+
+def from_strokes(
+    document: Document, frame: int, painted: Mapping[int, NDArray[np.bool_]]
+) -> DrawnMasks:
+    """Take what a brush left: every object that it touched, and its pixels."""
+    held = held_on(document, frame) & painted.keys()
+    masks = spare(document, frame, painted)
+    return DrawnMasks(f"paint on frame {frame}", frame, masks, frozenset(held))
+
+
+def from_outline(document: Document, outline: MaskPrompt, is_positive: bool) -> DrawnMasks:
+    """Take what lies in an outline for the object, or cut it out of the object's mask.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to cut from.
+    """
+    owner, frame = outline.object_id, outline.frame
+    before, drawn = document.masklets.mask(owner, frame), outline.mask
+    if not is_positive and not (before & drawn).any():
+        raise ValueError(
+            f"Object {owner} has no mask there to cut from: outlines take away while a click "
+            "means outside"
+        )
+    mask = drawn if is_positive else before & ~drawn
+    what = "outline" if is_positive else "cut from"
+    masks = spare(document, frame, {owner: mask})
+    return DrawnMasks(f"{what} object {owner}, frame {frame}", frame, masks)
