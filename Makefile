@@ -5,7 +5,7 @@
 #   make lint                 ruff, mypy, import-linter, npe2
 #   make parity               compare with the live reference, all published networks
 #   make bench                time it beside the live reference, and the bundled network
-#   make weights              train the bundled network anew: 3 hours of one core
+#   make weights              train the bundled network anew: 5 hours of one core
 #
 # pip takes a CPU build of PyTorch where an index that it knows offers one (a version with the
 # suffix +cpu counts as newer than the same one without); PIP_EXTRA_INDEX_URL names more indexes.
@@ -75,16 +75,19 @@ parity-record: $(PEERS)/.installed
 bench: $(PEERS)/.installed
 	$(PEERS)/bin/python -m tests.benchmarks $(BENCH_ARGS)
 
-# Both stages, on the sets that DATA holds, by steps and not by time, so that a slower machine does
+# All stages, on the sets that DATA holds, by steps and not by time, so that a slower machine does
 # the same. Each goes on where it was stopped.
 DATA ?= $(or $(NAPARI_SAM2_DATA),../shared/data)
 RUNS ?= runs
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/python -m napari_sam2.training
+STAGE := $(TRAIN) train --resume --data $(DATA) --minutes 0
 weights: setup
-	$(TRAIN) train --resume --out $(RUNS)/stills --data $(DATA) --minutes 0 --set max_steps=3862
-	$(TRAIN) train --resume --out $(RUNS)/clips --data $(DATA) --minutes 0 --set max_steps=3150 \
+	$(STAGE) --out $(RUNS)/stills --set muon=false --set max_steps=3862
+	$(STAGE) --out $(RUNS)/clips --set muon=false --set max_steps=3150 \
 		--from $(RUNS)/stills/checkpoint.pt
-	$(TRAIN) export --out $(RUNS)/clips --target $(RUNS)/bundled.safetensors --presence 0.75
+	$(STAGE) --out $(RUNS)/turned --set max_steps=@STEPS@ --set learning_rate=5e-4 \
+		--set reset_presence=false --set seed=12 --from $(RUNS)/clips/checkpoint.pt
+	$(TRAIN) export --out $(RUNS)/turned --target $(RUNS)/bundled.safetensors --presence @BIAS@
 
 clean:
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
