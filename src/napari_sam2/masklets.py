@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -130,7 +130,7 @@ class Masklet:
     """The masks of one object over frames."""
 
     object_id: int
-    records: dict[int, MaskRecord] = field(default_factory=dict)
+    records: MutableMapping[int, MaskRecord] = field(default_factory=dict)
 
     @property
     def frames(self) -> tuple[int, ...]:
@@ -160,6 +160,8 @@ class MaskletSet:
     ----------
     shape : tuple of int
         Frames, height and width of the movie, (T, H, W).
+    keep : callable, optional
+        Makes what keeps the records of an object by frame, from its id; a dictionary by default.
 
     Notes
     -----
@@ -167,10 +169,15 @@ class MaskletSet:
     the larger one keeps its own mask all the same.
     """
 
-    def __init__(self, shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        keep: Callable[[int], MutableMapping[int, MaskRecord]] = lambda object_id: {},
+    ) -> None:
         if len(shape) != 3 or min(shape) < 1:
             raise ValueError(f"shape {tuple(shape)} is not (T, H, W) with at least one pixel")
         self.shape = (int(shape[0]), int(shape[1]), int(shape[2]))
+        self._keep = keep
         self._masklets: dict[int, Masklet] = {}
 
     @classmethod
@@ -222,7 +229,9 @@ class MaskletSet:
             raise ValueError(
                 f"mask in {record.bbox} does not fit frames of {self.shape[1:]} pixels"
             )
-        self._masklets.setdefault(object_id, Masklet(object_id)).records[frame] = record
+        if object_id not in self._masklets:
+            self._masklets[object_id] = Masklet(object_id, self._keep(object_id))
+        self._masklets[object_id].records[frame] = record
 
     def record(self, object_id: int, frame: int) -> MaskRecord | None:
         """Return the record of an object on a frame, None if there is none."""

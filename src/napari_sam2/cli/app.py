@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from napari_sam2 import __version__
+from napari_sam2.cli.batch import batch
 from napari_sam2.cli.console import say_error
 from napari_sam2.cli.demo import demo
 from napari_sam2.cli.evaluate import evaluate
@@ -25,6 +26,7 @@ __all__ = ["app", "main"]
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(track)
 app.command()(run)
+app.command()(batch)
 app.command()(export)
 app.command("import")(import_objects)
 app.command()(demo)

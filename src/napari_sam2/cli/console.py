@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -21,15 +23,19 @@ from rich.progress import (
 
 if TYPE_CHECKING:
     from napari_sam2.batch.job import Job, JobReport
+    from napari_sam2.batch.movie_report import MovieReport
     from napari_sam2.predictor.results import FrameResult
     from napari_sam2.training.finetune import Progress as Lesson
 
 __all__ = [
+    "batch_progress",
     "counting",
     "downloading",
     "run_with_progress",
     "say",
     "say_error",
+    "say_movie_as_line",
+    "say_problems",
     "say_report",
     "watching_training",
 ]
@@ -51,6 +57,57 @@ def say_error(error: BaseException) -> None:
     if path is not None and str(path) not in text:
         text = f"{text}: {path}"
     _err.print("napari-sam2: error: " + " ".join(text.split()), style="red")
+
+
+def say_movie_as_line(one: MovieReport) -> None:
+    """Print how a movie of a batch ended, for another program."""
+    told = {"movie": one.title, "outcome": one.outcome, "folder": one.folder, "error": one.error}
+    say(json.dumps(told))
+
+
+def say_problems(problems: Sequence[str]) -> None:
+    """Print everything that is wrong, one a line."""
+    count = len(problems)
+    _err.print(f"napari-sam2: error: {count} problem{'s' * (count != 1)}, nothing was started:")
+    for problem in problems:
+        _err.print("  " + " ".join(problem.split()), style="red")
+
+
+@contextmanager
+def batch_progress(
+    movies: int, *, as_lines: bool = False
+) -> Iterator[Callable[[str, int, int], bool]]:
+    """Show a bar for all movies and one for each in work; Ctrl-C stops after this frame.
+
+    With `as_lines`, print a line of JSON for each frame to standard output instead.
+    """
+    with _stop_on_interrupt("frame") as stop:
+        if as_lines:
+
+            def say_line(title: str, done: int, total: int) -> bool:
+                say(json.dumps({"movie": title, "done": done, "total": total}))
+                return bool(stop)
+
+            yield say_line
+            return
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+        )  # fmt: skip
+        with Progress(*columns, console=_err) as progress:
+            overall = progress.add_task("movies", total=movies)
+            tasks: dict[str, TaskID] = {}
+
+            def watch(title: str, done: int, total: int) -> bool:
+                if title not in tasks:
+                    tasks[title] = progress.add_task(title, total=total)
+                progress.update(tasks[title], completed=done, total=total)
+                if done >= total:
+                    progress.update(tasks[title], visible=False)
+                    progress.update(overall, completed=sum(t.finished for t in progress.tasks[1:]))
+                return bool(stop)
+
+            yield watch
 
 
 def run_with_progress(job: Job) -> JobReport:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_sam2.cli.arguments import parse_channels
@@ -52,28 +51,17 @@ def load_predictor(
     # Before PyTorch is loaded: threads that wait actively take a busy machine's cores from the
     # very threads that they wait for.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from napari_sam2.batch.network import describe_network, leave_a_core
     from napari_sam2.predictor.runtime import Runtime, keep_heap
     from napari_sam2.predictor.video import VideoPredictor
 
     runtime = Runtime.auto(device, dtype)
     keep_heap()
     network = _load_network(model)
-    _leave_a_core(network)
+    leave_a_core(network)
     say(f"network {network.config.name} on {runtime.describe()}")
     predictor = VideoPredictor(network, runtime, PredictorOptions(view=view))
-    return predictor, {"model": _describe(model, network)}
-
-
-def _leave_a_core(network: SAM2) -> None:
-    """Run a small network on one thread fewer than there are cores, unless told otherwise.
-
-    Its steps are so short that two threads are no faster than one, and on a busy machine they
-    wait for each other many times longer than they compute.
-    """
-    import torch
-
-    if network.config.follows_by_default and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+    return predictor, {"model": describe_network(model, network)}
 
 
 def _load_network(name: str) -> SAM2:
@@ -87,17 +75,3 @@ def _load_network(name: str) -> SAM2:
         return load_model(
             name, progress=lambda done, size: progress.update(task, completed=done, total=size)
         )
-
-
-def _describe(name: str, network: SAM2) -> dict[str, Any]:
-    """Return name, file and hash of a network, so that a result can be made again."""
-    import pooch
-
-    from napari_sam2.model.checkpoint import available_models, model_path
-
-    path = model_path(name) if name in available_models() else Path(name).expanduser()
-    return {
-        "name": network.config.name,
-        "file": path.name,
-        "sha256": pooch.file_hash(str(path), alg="sha256"),
-    }

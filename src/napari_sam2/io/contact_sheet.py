@@ -46,7 +46,12 @@ def object_color(object_id: int) -> tuple[int, int, int]:
 
 
 def write_contact_sheet(
-    path: str | Path, tiles: Sequence[Tile], *, tile_size: int = 320, overwrite: bool = False
+    path: str | Path,
+    tiles: Sequence[Tile],
+    *,
+    tile_size: int = 320,
+    overwrite: bool = False,
+    columns: int | None = None,
 ) -> Path:
     """Write a PNG of frames side by side, each with outlined and numbered objects.
 
@@ -60,6 +65,8 @@ def write_contact_sheet(
         Longer side of a tile in pixels; frames are enlarged or shrunk to it.
     overwrite : bool
         Whether to replace an older file.
+    columns : int, optional
+        Tiles in a row; a sheet of pleasant shape by default.
 
     Raises
     ------
@@ -75,7 +82,7 @@ def write_contact_sheet(
     low, high = _limits(tiles)
     pictures = [_draw(tile, low, high, tile_size) for tile in tiles]
     width, height = pictures[0].size
-    columns = _columns(len(pictures), width / height)
+    columns = columns or _columns(len(pictures), width / height)
     rows = -(-len(pictures) // columns)
     size = (columns * (width + _GAP) - _GAP, rows * (height + _GAP) - _GAP)
     sheet = Image.new("RGB", size, "white")

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_sam2.io.axes import MovieArray, as_movie, as_stacks
+from napari_sam2.io.read_microscope import MICROSCOPES, read_microscope
 from napari_sam2.io.read_series import PICTURES, list_pictures, read_series
 from napari_sam2.io.read_tiff import read_tiff
-from napari_sam2.io.read_zarr import is_zarr, read_zarr
+from napari_sam2.io.read_zarr import is_address, is_zarr, read_zarr
 
 __all__ = ["open_array", "read_movie", "read_stacks"]
 
@@ -24,8 +25,9 @@ def read_movie(path: str | Path, axes: str | None = None) -> MovieArray:
     Parameters
     ----------
     path : str or Path
-        A TIFF, an ``.npy`` file, a zarr folder, a folder of pictures, or a pattern of picture names
-        such as ``"day1/*.png"``, which are taken in the order of the numbers in their names.
+        A TIFF, an ``.npy`` file, a zarr folder or its address (``"s3://..."``), an ND2, CZI or LIF
+        file, a folder of pictures, or a pattern of picture names such as ``"day1/*.png"``, which
+        are taken in the order of the numbers in their names.
     axes : str, optional
         The order of the axes where the file does not say it, or says it wrong, such as ``"TCYX"``.
 
@@ -42,7 +44,7 @@ def read_movie(path: str | Path, axes: str | None = None) -> MovieArray:
         If it is no movie, is truncated or empty, or its axes make no movie.
     """
     array, named = open_array(path)
-    return as_movie(array, axes or named, str(Path(path).expanduser()))
+    return as_movie(array, axes or named, str(path))
 
 
 def open_array(path: str | Path) -> tuple[MovieArray, str | None]:
@@ -55,6 +57,8 @@ def open_array(path: str | Path) -> tuple[MovieArray, str | None]:
     ValueError
         If it is no movie, is truncated or empty.
     """
+    if is_address(path):
+        return read_zarr(path)
     where = Path(path).expanduser()
     return _open(where) if where.exists() else _from_pattern(where)
 
@@ -107,6 +111,8 @@ def _open(where: Path) -> tuple[MovieArray, str | None]:
         return _open_npy(where), None
     if suffix in PICTURES:
         return read_series([where])
+    if suffix in MICROSCOPES:
+        return read_microscope(where)
     raise ValueError(f"{where} is no movie that can be read here: give {_KINDS}")
 
 

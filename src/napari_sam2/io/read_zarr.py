@@ -9,9 +9,14 @@ import zarr
 
 from napari_sam2.io.axes import MovieArray
 
-__all__ = ["has_metadata", "is_zarr", "read_zarr"]
+__all__ = ["has_metadata", "is_address", "is_zarr", "read_zarr"]
 
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
+
+
+def is_address(path: str | Path) -> bool:
+    """Whether a path is an address, such as ``s3://bucket/a.zarr``, and none of this machine."""
+    return isinstance(path, str) and "://" in path
 
 
 def is_zarr(folder: Path) -> bool:
@@ -24,13 +29,13 @@ def has_metadata(folder: Path) -> bool:
     return any((folder / mark).is_file() for mark in _MARKS)
 
 
-def read_zarr(path: Path) -> tuple[MovieArray, str | None]:
+def read_zarr(path: str | Path) -> tuple[MovieArray, str | None]:
     """Open a zarr array, the full-size picture of an OME-Zarr group, or a group's only array.
 
     Parameters
     ----------
-    path : Path
-        An existing folder.
+    path : str or Path
+        An existing folder, or an address that ``fsspec`` knows.
 
     Returns
     -------
@@ -43,9 +48,13 @@ def read_zarr(path: Path) -> tuple[MovieArray, str | None]:
     ------
     ValueError
         If the folder holds no array, or several and no word on which.
+    RuntimeError
+        If the library for addresses of this kind is not installed.
     """
     try:
         node = zarr.open(str(path), mode="r")
+    except ImportError as error:
+        raise RuntimeError(f"{path} cannot be opened: {error}; install what it names") from error
     except (FileNotFoundError, KeyError, ValueError) as error:
         raise ValueError(
             f"{path} is no zarr array or its metadata are damaged ({error}); write it again"

@@ -21,6 +21,7 @@ from napari_sam2.editing.objects import ObjectInfo
 from napari_sam2.io.prompts_file import prompt_entry, prompts_of_entry
 from napari_sam2.io.session_masks import SessionMasks, records_on
 from napari_sam2.io.writing import writing_whole
+from napari_sam2.masklets import MaskletSet
 
 __all__ = ["MovieStamp", "SessionFolder", "SessionRecord", "read_session"]
 
@@ -161,13 +162,15 @@ class SessionFolder:
         self.masks.compact(document.masklets)
 
 
-def read_session(root: str | Path) -> SessionRecord:
+def read_session(root: str | Path, *, with_masks: bool = True) -> SessionRecord:
     """Read a session.
 
     Parameters
     ----------
     root : str or Path
         The folder, or its ``session.json``.
+    with_masks : bool
+        Whether to read the masks, too; those of a long movie are large.
 
     Returns
     -------
@@ -184,7 +187,7 @@ def read_session(root: str | Path) -> SessionRecord:
     folder = folder.parent if folder.name == "session.json" else folder
     content = _read_head(folder)
     try:
-        return _parsed(folder, content)
+        return _parsed(folder, content, with_masks)
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{_head(folder)} is damaged: {error!r}; restore it from a copy"
@@ -209,11 +212,12 @@ def _read_head(folder: Path) -> dict[str, Any]:
     return content
 
 
-def _parsed(folder: Path, content: Mapping[str, Any]) -> SessionRecord:
+def _parsed(folder: Path, content: Mapping[str, Any], with_masks: bool) -> SessionRecord:
     about = dict(content["movie"])
     frames, height, width = map(int, about.pop("shape"))
     movie = MovieStamp(shape=(frames, height, width), **about)
-    document = Document(SessionMasks(folder, movie.shape).read())
+    masks = SessionMasks(folder, movie.shape).read() if with_masks else MaskletSet(movie.shape)
+    document = Document(masks)
     for number, entry in enumerate(content["prompts"], start=1):
         for prompt in prompts_of_entry(entry, folder, f"prompt {number}"):
             document.prompts.add(prompt)

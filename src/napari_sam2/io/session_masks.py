@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from napari_sam2.io.writing import explain_full_disk, writing_whole
 from napari_sam2.masklets import MaskletSet, MaskRecord
 
-__all__ = ["SessionMasks"]
+__all__ = ["Scores", "SessionMasks", "records_on", "scores_of"]
 
 _CHUNK = 1024
 """Largest side of a chunk: the mask of one cell on a huge frame rewrites one of them."""
 
 Records = Mapping[int, MaskRecord]
+Scores = tuple[Any, ...]
+"""Predicted IoU, object score, whether prompted, whether visible."""
 
 
 class SessionMasks:
@@ -74,33 +76,61 @@ class SessionMasks:
 
     def compact(self, masklets: MaskletSet) -> None:
         """Write the scores anew, one line a frame."""
-        with writing_whole(self._scores, overwrite=True) as unfinished:
-            unfinished.write_text(
-                "".join(
-                    _line(frame, records)
-                    for frame in range(self._shape[0])
-                    if (records := records_on(masklets, frame))
-                )
-            )
+        with (
+            writing_whole(self._scores, overwrite=True) as unfinished,
+            unfinished.open("w") as file,
+        ):
+            for frame in range(self._shape[0]):
+                if records := records_on(masklets, frame):
+                    file.write(_line(frame, records))
 
     def read(self) -> MaskletSet:
         """Return every mask that is on disk."""
         masklets = MaskletSet(self._shape)
-        scores = self._read_scores()
+        scores = dict(self.read_scores())
         for frame in range(self._shape[0]):
-            found: dict[int, MaskRecord] = {}
-            for layer in self._layers:
-                labels = np.asarray(layer[frame])
-                if labels.any():
-                    one = MaskletSet.from_labels(labels[None].astype(np.int64))
-                    found |= records_on(one, 0)
-            for object_id, values in scores.get(frame, {}).items():
-                record = found.get(object_id)
-                if record is not None or not values[3]:
-                    found[object_id] = _scored(record, values)
-            for object_id, record in found.items():
+            for object_id, record in self.read_frame(frame, scores.get(frame, {})).items():
                 masklets.write(object_id, frame, record)
         return masklets
+
+    def read_frame(self, frame: int, scores: Mapping[int, Scores]) -> dict[int, MaskRecord]:
+        """Return the masks of a frame.
+
+        Parameters
+        ----------
+        frame : int
+            0 to T - 1.
+        scores : mapping of int to Scores
+            What `read_scores` says of the frame, by object.
+
+        Returns
+        -------
+        dict of int to MaskRecord
+        """
+        found: dict[int, MaskRecord] = {}
+        for layer in self._layers:
+            labels = np.asarray(layer[frame])
+            if labels.any():
+                one = MaskletSet.from_labels(labels[None].astype(np.int64))
+                found |= records_on(one, 0)
+        for object_id, values in scores.items():
+            record = found.get(object_id)
+            if record is not None or not values[3]:
+                found[object_id] = _scored(record, values)
+        return found
+
+    def read_scores(self) -> Iterator[tuple[int, dict[int, Scores]]]:
+        """Yield frames and what is known of their objects; what comes later for a frame counts."""
+        if not self._scores.is_file():
+            return
+        with self._scores.open() as file:
+            for line in file:
+                try:
+                    entry = json.loads(line)
+                    found = {int(i): tuple(v) for i, v in entry["objects"].items()}
+                    yield int(entry["t"]), found
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    continue  # half a line: the power went while it was written
 
     def _write_layer(self, number: int, frame: int, pictures: list[NDArray[np.uint32]]) -> None:
         if number == len(self._layers):
@@ -129,18 +159,6 @@ class SessionMasks:
                 "choose the session that belongs to this movie"
             )
         return array
-
-    def _read_scores(self) -> dict[int, dict[int, list[Any]]]:
-        scores: dict[int, dict[int, list[Any]]] = {}
-        if not self._scores.is_file():
-            return scores
-        for line in self._scores.read_text().splitlines():
-            try:
-                entry = json.loads(line)
-                scores[int(entry["t"])] = {int(i): v for i, v in entry["objects"].items()}
-            except (ValueError, KeyError, TypeError, AttributeError):
-                continue  # half a line: the power went while it was written
-        return scores
 
 
 def records_on(masklets: MaskletSet, frame: int) -> dict[int, MaskRecord]:
@@ -172,17 +190,18 @@ def _stack(records: Records, shape: tuple[int, ...]) -> list[NDArray[np.uint32]]
     return pictures
 
 
+def scores_of(record: MaskRecord) -> Scores:
+    """Return what is kept of a mask beside its pixels, with the digits that a session keeps."""
+    iou, score = round(record.predicted_iou, 6), round(record.object_score, 6)
+    return iou, score, record.prompted, record.visible
+
+
 def _line(frame: int, records: Records) -> str:
-    objects = {
-        str(i): [
-            round(one.predicted_iou, 6), round(one.object_score, 6), one.prompted, one.visible
-        ]
-        for i, one in sorted(records.items())
-    }  # fmt: skip
+    objects = {str(i): scores_of(one) for i, one in sorted(records.items())}
     return json.dumps({"t": frame, "objects": objects}) + "\n"
 
 
-def _scored(record: MaskRecord | None, values: Iterable[Any]) -> MaskRecord:
+def _scored(record: MaskRecord | None, values: Scores) -> MaskRecord:
     iou, score, prompted, _ = values
     bbox, bits = ((0, 0, 0, 0), b"") if record is None else (record.bbox, record.bits)
     return MaskRecord(bbox, bits, float(iou), float(score), bool(prompted))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 import tifffile
@@ -67,7 +68,12 @@ def write_ome_tiff(
             predictor=True,
             photometric="minisblack",
             bigtiff=int(np.prod(shape)) * painter.dtype.itemsize > _BIG,
-            metadata={"axes": objects.axes, **_sizes(objects.calibration)},
+            metadata={
+                "axes": objects.axes,
+                # The same objects make the same bytes: not the random one of the library.
+                "UUID": str(uuid5(NAMESPACE_OID, f"{objects.name} {shape} {painter.dtype}")),
+                **_sizes(objects.calibration),
+            },
         )
     return painter.notes()
 

@@ -32,6 +32,23 @@ class Patience:
             hidden = self._hidden.get(one.object_id, 0)
             self._hidden[one.object_id] = 0 if one.record.visible else hidden + 1
 
+    def recall(self) -> None:
+        """Count what the masks say of the frames behind a pass that goes on where it stopped."""
+        step = self._run.step
+        for object_id, anchor in self._run.anchors.items():
+            ahead = (f for f in self._run.frames if object_id in self._run.objects_on(f))
+            frame, is_known = next(ahead, self._run.frames[-1] + step) - step, False
+            while (frame - anchor) * step > 0:
+                record = self._session.masklets.record(object_id, frame)
+                # An object that was given up has no records at the end of its way.
+                if is_known if record is None else record.visible:
+                    break
+                is_known = is_known or record is not None
+                self._hidden[object_id] += 1
+                frame -= step
+            if not is_known:
+                self._hidden[object_id] = 0
+
     def holds(self, object_id: int, frame: int) -> bool:
         """Whether an object is still looked for on a frame."""
         if self._limit is None or self._hidden.get(object_id, 0) < self._limit:

@@ -44,12 +44,15 @@ class FrameResult:
         Generation of the session's prompts that the answer belongs to; an older one is stale.
     seconds : float
         Wall time that the frame took.
+    step : {1, -1}
+        Direction of the run.
     """
 
     frame: int
     objects: tuple[ObjectResult, ...]
     generation: int
     seconds: float
+    step: int = 1
 
 
 @dataclass(frozen=True, slots=True)

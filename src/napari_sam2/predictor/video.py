@@ -139,7 +139,10 @@ class VideoPredictor:
                 state.forget(frame)
 
     def propagate(
-        self, session: VideoSession, options: PropagateOptions | None = None
+        self,
+        session: VideoSession,
+        options: PropagateOptions | None = None,
+        begun: Collection[int] = (),
     ) -> Iterator[FrameResult]:
         """Follow objects through the movie.
 
@@ -148,6 +151,9 @@ class VideoPredictor:
         session : VideoSession
         options : PropagateOptions, optional
             Objects, direction, range.
+        begun : collection of {1, -1}
+            Directions of passes that are in the middle of their way, with all that they remember:
+            their objects keep their views.
 
         Yields
         ------
@@ -173,7 +179,7 @@ class VideoPredictor:
             return
         self.commit(session)
         for run in plan_runs(session, options):
-            yield from self._run(session, run, options.patience)
+            yield from self._run(session, run, options.patience, run.step in begun)
 
     def correct(
         self, session: VideoSession, options: CorrectOptions | None = None
@@ -241,10 +247,13 @@ class VideoPredictor:
         session.remove_object(object_id)
 
     def _run(
-        self, session: VideoSession, run: Run, limit: int | None = None
+        self, session: VideoSession, run: Run, limit: int | None, has_begun: bool
     ) -> Iterator[FrameResult]:
-        self._tracker.share_views(session, self._planner(session), run)
         patience = Patience(session, run, limit)
+        if has_begun:
+            patience.recall()
+        else:
+            self._tracker.share_views(session, self._planner(session), run)
         with session.reading_ahead(run.frames):
             for frame in run.frames:
                 started = perf_counter()
@@ -259,7 +268,8 @@ class VideoPredictor:
                     if session.prompts.frames(i) and patience.holds(i, frame)
                 ]
                 results = self._visit(session, frame, run.step, objects)
-                result = FrameResult(frame, results, generation, perf_counter() - started)
+                seconds = perf_counter() - started
+                result = FrameResult(frame, results, generation, seconds, run.step)
                 patience.note(result)
                 yield result
 

@@ -1,0 +1,182 @@
+"""One movie of a batch, from the beginning or from where it was ended, to its files."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Literal, cast
+
+import psutil
+
+from napari_sam2.batch.checkpoint import Checkpoint, Progress
+from napari_sam2.batch.job_spec import JobSpec
+from napari_sam2.batch.movie_folder import MovieFolder
+from napari_sam2.batch.movie_report import (
+    MovieReport,
+    describe_objects,
+    divisions_of,
+    qualities_of,
+)
+from napari_sam2.batch.movie_session import MovieSession
+from napari_sam2.batch.network import describe_network, predictor_of
+from napari_sam2.batch.outputs import write_outputs, write_strip
+from napari_sam2.batch.plan import PlannedJob, propagate_options
+from napari_sam2.io.read import read_movie
+from napari_sam2.io.session_file import read_session
+from napari_sam2.predictor.run_plan import plan_runs
+from napari_sam2.predictor.video import VideoPredictor
+
+__all__ = ["Watch", "run_movie"]
+
+Watch = Callable[[str, int, int], bool | None]
+"""Called with title, frames done and frames in all; True stops after this frame."""
+
+
+def run_movie(
+    planned: PlannedJob, watch: Watch = lambda title, done, total: None, *, overwrite: bool = False
+) -> MovieReport:
+    """Track one movie and write its outputs; finished ones are left as they are.
+
+    Parameters
+    ----------
+    planned : PlannedJob
+    watch : callable
+        Is told of every frame.
+    overwrite : bool
+        Whether to begin anew what is there.
+
+    Returns
+    -------
+    MovieReport
+
+    Raises
+    ------
+    ValueError, OSError, RuntimeError
+        If the movie cannot be read, the disk is full, or another process works on it. What was
+        tracked stays, and the next run goes on from there.
+
+    Notes
+    -----
+    The state of the engine is kept after each frame and nothing encoded outlives one, so that a run
+    that is killed and gone on with computes the very same numbers as one that is not.
+    """
+    folder = planned.folder
+    with folder.held():
+        if overwrite:
+            folder.clear(planned.spec)
+        if folder.is_finished:
+            return MovieReport.from_json({**folder.result(), "outcome": "was done"})
+        folder.begin(planned.spec)
+        run = _MovieRun(planned, folder)
+        try:
+            if not run.track(watch):
+                return run.stopped()
+            return run.finish()
+        except Exception as error:
+            folder.note("failed", error=f"{type(error).__name__}: {error}")
+            raise
+
+
+class _MovieRun:
+    """The run of one movie in this process."""
+
+    def __init__(self, planned: PlannedJob, folder: MovieFolder) -> None:
+        self._job = planned.spec
+        self._folder = folder
+        self._checkpoint = Checkpoint(folder.memories)
+        self._process = psutil.Process()
+        self._peak = 0
+        self._open()
+
+    def _open(self) -> None:
+        job, folder = self._job, self._folder
+        path, model = _sources(self._job)
+        # The files of the movie are opened once for reading and for the outputs.
+        self._movie: Any = read_movie(path, job.axes)
+        self._predictor = _predictor(self._job, model)
+        if self._checkpoint.index.is_file():
+            self._opened, self._progress = MovieSession.go_on(
+                job, folder, self._movie, self._predictor, self._checkpoint
+            )
+        else:
+            self._opened = MovieSession.begin(job, folder, self._movie, self._predictor)
+            about = describe_network(model, self._predictor.model)
+            self._opened.settings |= {"model": model, "model_sha256": about["sha256"]}
+            self._opened.save_head()
+            self._progress = Progress(0, -1, 0, 0.0)
+        folder.note("started", frames_done=self._progress.count)
+
+    def track(self, watch: Watch) -> bool:
+        """Track what is not tracked yet; return whether that is all of it."""
+        session, masks = self._opened.session, self._opened.masks
+        options = propagate_options(self._job, resume=True)
+        self._predictor.commit(session)
+        begun = {1: (1,), -1: (1, -1)}.get(self._progress.step, ())
+        left = sum(len(run.frames) for run in plan_runs(session, options))
+        before, started = self._progress, time.perf_counter()
+        total = before.count + left
+        for result in self._predictor.propagate(session, options, begun):
+            # What was encoded for this frame must not decide how the next one is computed.
+            session.features.clear()
+            spent = before.seconds + time.perf_counter() - started
+            count = self._progress.count + 1
+            self._progress = Progress(result.step, result.frame, count, spent)
+            self._checkpoint.save(session, self._progress, masks.waiting())
+            masks.flush()
+            self._peak = max(self._peak, self._process.memory_info().rss)
+            if watch(self._job.title, count, total):
+                return False
+        return True
+
+    def finish(self) -> MovieReport:
+        """Write the session and the outputs, measure, and give the folder its name."""
+        opened, folder = self._opened, self._folder
+        opened.masks.flush()
+        qualities = qualities_of(opened.session.masklets)
+        known = opened.document.lineage
+        opened.finish({} if known else divisions_of(opened.session.masklets, qualities))
+        notes = write_outputs(self._job, folder, opened, self._movie)
+        write_strip(folder, opened)
+        folder.note("finished", frames_done=self._progress.count)
+        report = self._report("done", describe_objects(qualities), tuple(notes))
+        folder.finish(report.as_json())
+        return report
+
+    def stopped(self) -> MovieReport:
+        """Say how far it came."""
+        self._folder.note("stopped", frames_done=self._progress.count)
+        return self._report("stopped", {}, ())
+
+    def _report(
+        self, outcome: Literal["done", "stopped"], objects: dict[str, Any], notes: tuple[str, ...]
+    ) -> MovieReport:
+        events = self._folder.events()
+        return MovieReport(
+            title=self._job.title,
+            folder=str(self._folder.final if outcome == "done" else self._folder.work),
+            outcome=outcome,
+            frames=self._opened.session.num_frames,
+            seconds=round(self._progress.seconds, 3),
+            peak_mb=round(self._peak / 2**20, 1),
+            starts=sum(event["event"] == "started" for event in events),
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            notes=notes,
+            **objects,
+        )
+
+
+def _sources(job: JobSpec) -> tuple[str, str]:
+    """Return the movie and the network of a job, which its session may know."""
+    path, model = job.movie, job.model
+    if job.session is not None and not (path and model):
+        record = read_session(job.session, with_masks=False)
+        path = path or record.movie.path or ""
+        model = model or record.settings.get("model")
+    return path, model or "bundled"
+
+
+def _predictor(job: JobSpec, model: str) -> VideoPredictor:
+    view = cast("Literal['auto', 'whole', 'follow']", job.view)
+    return predictor_of(model, job.device, job.dtype, view)

@@ -1,0 +1,221 @@
+"""What a batch will do, and everything that is wrong with it, before any work starts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from napari_sam2.batch.job_spec import SEEDS, JobSpec
+from napari_sam2.batch.movie_folder import ENDINGS, MovieFolder
+from napari_sam2.batch.report import report_problem
+from napari_sam2.batch.seeding import check_automatic
+from napari_sam2.io.prompts_file import read_prompts
+from napari_sam2.io.read import read_movie
+from napari_sam2.io.session_file import read_session
+from napari_sam2.model.checkpoint import REGISTRY, available_models
+from napari_sam2.predictor.options import PredictorOptions, PropagateOptions
+
+__all__ = ["BatchPlan", "PlanError", "PlannedJob", "plan_batch", "propagate_options"]
+
+State = Literal["new", "begun", "finished"]
+
+
+class PlanError(ValueError):
+    """Everything that is wrong with a batch.
+
+    Parameters
+    ----------
+    problems : sequence of str
+        One a line, each with the job that it is about.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        listed = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{count} problem{'s' * (count != 1)}, nothing was started:\n{listed}")
+
+    def __reduce__(self) -> tuple[type[PlanError], tuple[tuple[str, ...]]]:
+        return PlanError, (self.problems,)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedJob:
+    """A job that can be started.
+
+    Attributes
+    ----------
+    spec : JobSpec
+        Its movie is named, if only by its session.
+    state : {"new", "begun", "finished"}
+    frames : int
+        Length of its movie.
+    """
+
+    spec: JobSpec
+    state: State
+    frames: int
+
+    @property
+    def folder(self) -> MovieFolder:
+        """Where the results are, or will be."""
+        return MovieFolder(self.spec.folder)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """A batch that can be started.
+
+    Attributes
+    ----------
+    jobs : tuple of PlannedJob
+        In the order of the list.
+    broken : tuple of (JobSpec, str)
+        Jobs that cannot be started and why, if the others are wanted all the same.
+    """
+
+    jobs: tuple[PlannedJob, ...]
+    broken: tuple[tuple[JobSpec, str], ...] = ()
+
+    @property
+    def waiting(self) -> tuple[PlannedJob, ...]:
+        """The jobs that are not finished."""
+        return tuple(job for job in self.jobs if job.state != "finished")
+
+
+def plan_batch(
+    jobs: Sequence[JobSpec], *, overwrite: bool = False, keep_going: bool = False
+) -> BatchPlan:
+    """Check every movie, prompt and output of a batch.
+
+    Parameters
+    ----------
+    jobs : sequence of JobSpec
+    overwrite : bool
+        Whether results of other jobs by the same names may be replaced.
+    keep_going : bool
+        Leave out jobs with a problem of their own instead of refusing the batch.
+
+    Returns
+    -------
+    BatchPlan
+
+    Raises
+    ------
+    PlanError
+        With every problem at once.
+    """
+    planned, broken, problems = [], [], []
+    for number, job in enumerate(jobs, start=1):
+        try:
+            planned.append(_planned(job, overwrite))
+        except (ValueError, OSError, RuntimeError) as error:
+            broken.append((job, _text(error)))
+            problems.append(f"job {number} ({job.title or 'without a movie'}): {_text(error)}")
+    twice = [
+        f"{count} jobs would write {folder}: give them names of their own"
+        for folder, count in Counter(job.folder for job in jobs).items()
+        if count > 1
+    ]
+    places = dict.fromkeys(job.out for job in jobs if job.out)
+    strange = [problem for out in places if (problem := report_problem(Path(out)))]
+    if twice or strange or (problems and not keep_going):
+        raise PlanError([*problems, *twice, *strange])
+    return BatchPlan(tuple(planned), tuple(broken))
+
+
+def propagate_options(job: JobSpec, *, resume: bool) -> PropagateOptions:
+    """Return the options of the run of a job.
+
+    Raises
+    ------
+    ValueError
+        If one is none of its choices.
+    """
+    return PropagateOptions(
+        direction=job.direction,  # type: ignore[arg-type]
+        start=job.first,
+        stop=job.last,
+        patience=job.patience,
+        resume=resume,
+    )
+
+
+def _planned(job: JobSpec, overwrite: bool) -> PlannedJob:
+    if len(job.seeds) != 1:
+        given = " and ".join(job.seeds) or "none"
+        raise ValueError(f"its prompts come from {given}: give one of {', '.join(SEEDS)}")
+    if job.automatic:
+        check_automatic()
+    if not job.out:
+        raise ValueError("no folder for its results is given: give `out`")
+    unknown = [name for name in job.outputs if name not in ENDINGS]
+    if unknown:
+        raise ValueError(f"there is no format {unknown[0]!r}: choose of {', '.join(ENDINGS)}")
+    _check_network(job)
+    frames = _count_frames(job)
+    folder = MovieFolder(job.folder)
+    problem = folder.problem(job, overwrite=overwrite)
+    if problem is not None:
+        raise FileExistsError(problem)
+    state: State = "begun" if folder.is_begun else "new"
+    if overwrite:
+        state = "new"
+    elif folder.is_finished:
+        state = "finished"
+    return PlannedJob(job, state, frames)
+
+
+def _check_network(job: JobSpec) -> None:
+    propagate_options(job, resume=False)
+    PredictorOptions(view=job.view)  # type: ignore[arg-type]
+    if job.model is None or job.model in REGISTRY or job.model in available_models():
+        return
+    if not Path(job.model).expanduser().is_file():
+        raise FileNotFoundError(
+            f"there is no network {job.model!r}: give a name that `napari-sam2 models list` shows, "
+            "or the path of a weights file"
+        )
+
+
+def _count_frames(job: JobSpec) -> int:
+    """Open the movie and the prompts of a job; return the length of the movie."""
+    path = job.movie
+    record = None if job.session is None else read_session(job.session, with_masks=False)
+    if record is not None and not path:
+        if record.movie.path is None:
+            raise ValueError("the session's movie was in memory only: name its file as `movie`")
+        path = record.movie.path
+    if not path:
+        raise ValueError("no movie is given")
+    shape = tuple(map(int, read_movie(path, job.axes).shape[:3]))
+    if record is not None and record.movie.shape != shape:
+        raise ValueError(
+            f"{path} has {shape} (frames, height, width) and the session is of a movie of "
+            f"{record.movie.shape}"
+        )
+    for prompts in (job.prompts, job.labels):
+        if prompts is not None:
+            _check_prompts(prompts, shape)
+    for frame in (job.first, job.last):
+        if frame is not None and not 0 <= frame < shape[0]:
+            raise ValueError(f"frame {frame} is outside the movie: it has 0 to {shape[0] - 1}")
+    return int(shape[0])
+
+
+def _check_prompts(path: str, shape: tuple[int, ...]) -> None:
+    prompts = read_prompts(path)
+    if not prompts:
+        raise ValueError(f"{path} holds no prompt: there is nothing to track")
+    late = [prompt.frame for prompt in prompts if prompt.frame >= shape[0]]
+    if late:
+        raise ValueError(f"{path} prompts frame {late[0]} and the movie has {shape[0]} frames")
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    return str(error)

@@ -1,0 +1,61 @@
+"""Batches on Dask: workers that die, schedulers that are not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from napari_sam2.batch.cluster import Cluster, run_on_cluster
+from napari_sam2.batch.jobs_file import read_jobs
+from napari_sam2.batch.plan import plan_batch
+from napari_sam2.batch.report import REPORT
+from napari_sam2.batch.runner import run_batch
+
+
+def plan_of(source, out):
+    return plan_batch(read_jobs(source, {"out": str(out)}))
+
+
+@pytest.mark.slow
+# Dask restarts the worker that was killed, and says so by a warning of its own.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::UserWarning")
+def test_a_worker_that_is_killed_costs_nothing(make_movie, tmp_path, digest, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    folder = make_movie("a", frames=10).parent
+    make_movie("b", seed=3)
+    run_batch(plan_of(folder, tmp_path / "here"))
+    killed: list[int] = []
+
+    def kill(title: str, done: int, total: int) -> None:
+        events = Path(tmp_path / "there/a.part/events.jsonl")
+        if title == "a" and not killed and events.is_file():
+            killed.append(json.loads(events.read_text().splitlines()[-1])["pid"])
+            os.kill(killed[0], signal.SIGKILL)
+
+    report = run_on_cluster(plan_of(folder, tmp_path / "there"), Cluster(workers=2), kill)
+    assert killed
+    assert report.is_complete, report.movies
+    for name in ("a", "b"):
+        assert digest(tmp_path / "there" / name) == digest(tmp_path / "here" / name)
+    events = (tmp_path / "there/a/events.jsonl").read_text().splitlines()
+    told = [json.loads(line) for line in events]
+    assert [one["event"] for one in told] == ["started", "started", "finished"]
+    assert told[0]["pid"] == killed[0] != told[1]["pid"]
+    assert told[1]["frames_done"] > 0
+    page = (tmp_path / "there" / REPORT).read_text()
+    assert "went away while it worked on: a (1)" in page
+    assert "begun 2 times" in page
+
+
+def test_a_scheduler_that_is_not_there_is_said_within_seconds(make_movie, tmp_path):
+    plan = plan_of(make_movie("a").parent, tmp_path / "out")
+    started = time.monotonic()
+    with pytest.raises(OSError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        run_on_cluster(plan, Cluster(scheduler="tcp://127.0.0.1:9"))
+    assert time.monotonic() - started < 30
+    assert not (tmp_path / "out").exists()
