@@ -85,9 +85,9 @@ weights: setup
 	$(STAGE) --out $(RUNS)/stills --set muon=false --set max_steps=3862
 	$(STAGE) --out $(RUNS)/clips --set muon=false --set max_steps=3150 \
 		--from $(RUNS)/stills/checkpoint.pt
-	$(STAGE) --out $(RUNS)/turned --set max_steps=@STEPS@ --set learning_rate=5e-4 \
+	$(STAGE) --out $(RUNS)/turned --set max_steps=3259 --set learning_rate=5e-4 \
 		--set reset_presence=false --set seed=12 --from $(RUNS)/clips/checkpoint.pt
-	$(TRAIN) export --out $(RUNS)/turned --target $(RUNS)/bundled.safetensors --presence @BIAS@
+	$(TRAIN) export --out $(RUNS)/turned --target $(RUNS)/bundled.safetensors --presence 1.0
 
 clean:
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
