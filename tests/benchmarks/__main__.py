@@ -11,14 +11,21 @@ from tests.benchmarks.report import circumstances
 def main() -> None:
     """Run the benchmarks that the command line names, all by default."""
     names = ("bundled", "resident", "correction", "reference")
+    on_screen = ("click",)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(names)}; all by default")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        help=f"of {', '.join((*names, *on_screen))}; all by default but those with a window",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side; the best counts")
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 4, 16])
     options = parser.parse_args()
     chosen = options.names or names
-    if unknown := set(chosen) - set(names):
-        parser.error(f"unknown benchmark {', '.join(sorted(unknown))}: choose of {names}")
+    if unknown := set(chosen) - {*names, *on_screen}:
+        parser.error(
+            f"unknown benchmark {', '.join(sorted(unknown))}: choose of {(*names, *on_screen)}"
+        )
     console = Console(width=100)
     console.print(circumstances())
     if "bundled" in chosen:
@@ -33,6 +40,10 @@ def main() -> None:
         from tests.benchmarks import bench_correction
 
         console.print(bench_correction.run(options.rounds))
+    if "click" in chosen:
+        from tests.benchmarks import bench_click
+
+        console.print(bench_click.run(options.rounds))
     if "reference" in chosen:
         from tests.benchmarks import bench_reference
 

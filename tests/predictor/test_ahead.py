@@ -60,6 +60,9 @@ def test_views_of_tracked_objects_are_ready_for_corrections(following, monkeypat
 def test_a_new_object_is_looked_for_where_the_mouse_rests(following, monkeypatch):
     session = VideoSession.open(np.zeros((3, 200, 200), np.uint8))
     assert list(following.encode_ahead(session, Gaze(1))) == []
-    assert list(following.encode_ahead(session, Gaze(1, (150.0, 40.0)))) == [1]
-    ((_, view),) = session.features._features
-    assert view.contains((145, 35, 155, 45))
+    encoded = list(following.encode_ahead(session, Gaze(1, (150.0, 40.0))))
+    assert set(encoded) == {1}
+    views = [view for _, view in session.features._features]
+    assert views[0].contains((145, 35, 155, 45))
+    monkeypatch.setattr(following.model, "encode_image", None)
+    following.predict_frame(session, PointPrompt(1, 1, (150.0, 40.0)))

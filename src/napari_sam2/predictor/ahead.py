@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.gaze import Gaze
@@ -14,8 +14,16 @@ _PART_OF_CACHE = 0.5
 """Part of the cache that may be filled ahead; the rest is for what was really asked for."""
 
 
+SecondLook = Callable[[tuple[float, float], View], View | None]
+"""From the place of a click and its first view to the view that it would be looked at again in."""
+
+
 def encode_ahead(
-    session: VideoSession, encoder: FrameEncoder, planner: ViewPlanner, gaze: Gaze
+    session: VideoSession,
+    encoder: FrameEncoder,
+    planner: ViewPlanner,
+    gaze: Gaze,
+    second_look: SecondLook,
 ) -> Iterator[int]:
     """Encode view after view into the session's cache, the likeliest first.
 
@@ -25,6 +33,7 @@ def encode_ahead(
     encoder : FrameEncoder
     planner : ViewPlanner
     gaze : Gaze
+    second_look : callable
 
     Yields
     ------
@@ -33,23 +42,48 @@ def encode_ahead(
         nothing that was encoded for this gaze is pushed out by it.
     """
     room = _PART_OF_CACHE * session.features.max_bytes
+    for frame, view in _places(session, planner, gaze, second_look):
+        is_new = (frame, view) not in session.features
+        size = encoder.features(session, frame, view).num_bytes
+        if is_new:
+            yield frame
+        room -= size
+        # The next one is as large as this one.
+        if room < size:
+            return
+
+
+def _places(
+    session: VideoSession, planner: ViewPlanner, gaze: Gaze, second_look: SecondLook
+) -> Iterator[tuple[int, View]]:
+    """Yield frames and views; what the mouse rests on is looked at, to know the object's size."""
     for frame in gaze.frames(session.num_frames):
-        for view in likely_views(session, planner, gaze, frame):
-            is_new = (frame, view) not in session.features
-            size = encoder.features(session, frame, view).num_bytes
-            if is_new:
-                yield frame
-            room -= size
-            # The next one is as large as this one.
-            if room < size:
-                return
+        yx = gaze.yx if frame == gaze.frame and planner.is_following else None
+        if yx is not None and not _covered(session, frame, yx):
+            first = planner.first_view(yx, session.usual_side())
+            yield frame, first
+            if (second := second_look(yx, first)) is not None:
+                yield frame, second
+        for view in likely_views(session, planner, frame):
+            yield frame, view
 
 
-def likely_views(session: VideoSession, planner: ViewPlanner, gaze: Gaze, frame: int) -> list[View]:
+def _covered(session: VideoSession, frame: int, yx: tuple[float, float]) -> bool:
+    """Whether a pixel lies in the box of an object: a click there is a correction of it."""
+    for masklet in session.masklets:
+        record = masklet.records.get(frame)
+        if record is not None and record.visible:
+            y0, x0, y1, x1 = record.bbox
+            if y0 <= yx[0] < y1 and x0 <= yx[1] < x1:
+                return True
+    return False
+
+
+def likely_views(session: VideoSession, planner: ViewPlanner, frame: int) -> list[View]:
     """List the views that a click on a frame would be answered through.
 
-    Where views follow objects these are the views of the objects on the frame; for a new object,
-    the one around the mouse, and on frames no larger than a view the only one there is.
+    Where views follow objects these are the views of the objects on the frame and, where frames
+    are no larger than a view, the only one that there is for new objects.
     """
     if not planner.is_following:
         return [planner.whole]
@@ -59,8 +93,6 @@ def likely_views(session: VideoSession, planner: ViewPlanner, gaze: Gaze, frame:
     corner = planner.first_view((0, 0), side)
     if corner == planner.first_view((height - 1, width - 1), side):
         views.append(corner)
-    elif gaze.yx is not None and frame == gaze.frame:
-        views.append(planner.first_view(gaze.yx, side))
     in_use = session.views_in_use()
     for object_id, state in session.objects.items():
         record = session.masklets.record(object_id, frame)

@@ -30,7 +30,7 @@ from napari_sam2.predictor.session import (
 from napari_sam2.predictor.tracker import Tracker
 from napari_sam2.predictor.transforms import View
 from napari_sam2.predictor.view_planner import ViewPlanner
-from napari_sam2.prompts import Prompt
+from napari_sam2.prompts import PointPrompt, Prompt
 
 
 class Answerer:
@@ -128,6 +128,36 @@ class Answerer:
             if better != view:
                 answered = self._look(session, object_id, frame, geometry, better, prompts)
         return answered
+
+    def second_view(
+        self, session: VideoSession, frame: int, yx: tuple[float, float], first: View
+    ) -> View | None:
+        """Say through which view a click on a new object would be looked at again, if at all.
+
+        Parameters
+        ----------
+        session : VideoSession
+        frame : int
+        yx : tuple of float
+            Where the click would be.
+        first : View
+            Through which it would be looked at first.
+
+        Returns
+        -------
+        View or None
+        """
+        planner = ViewPlanner.of(self._options, self._model.config, session.shape[1:])
+        geometry = Geometry.of((PointPrompt(1, frame, yx),))
+        question = Question(
+            geometry,
+            self._encoder.features(session, frame, first),
+            clicked_pieces=self._options.keeps_clicked_pieces(self._model.config),
+        )
+        logits = answer(self._model, self._runtime, question, first).logits[0, 0]
+        seen = record_of(logits, first, 1.0, 0.0, prompted=True)
+        better = planner.view_of(box_around(geometry, seen)[0], None, ())
+        return None if better == first else better
 
     def _look(
         self,

@@ -115,7 +115,9 @@ class VideoPredictor:
             else, or leave.
         """
         self._adopt(session)
-        yield from ahead.encode_ahead(session, self._encoder, self._planner(session), gaze)
+        look = partial(self._answerer.second_view, session, gaze.frame)
+        planner = self._planner(session)
+        yield from ahead.encode_ahead(session, self._encoder, planner, gaze, look)
 
     def commit(self, session: VideoSession) -> None:
         """Bring the memory of every object into agreement with the session's prompts.
