@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,6 +154,76 @@ def answered(drive):
         return controller.told[-1].text
 
     return wait
+
+
+class Heart:
+    """Beats on the window's thread and tells how long that was held up by its own process.
+
+    The wall clock also counts what a busy machine takes away. So Linux is asked for each thread's
+    time on a processor and in the queue for one: of the time between two beats counts what the
+    window's thread computed, and what it waited for something (a lock, a thread of ours) less what
+    the other threads themselves spent in the queue. A neighbour on the same core also makes each
+    instruction slower: a short sum at every beat tells how much, against its quickest time.
+    """
+
+    def __init__(self, interval: int = 2) -> None:
+        from qtpy.QtCore import QTimer
+
+        self._longest = 0.0
+        self._sums: list[float] = []
+        self._own = threading.get_native_id()
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._beat)
+        self._last = self._look()
+        self._timer.start(interval)
+
+    @property
+    def longest(self) -> float:
+        """Seconds on a core that nobody shares."""
+        slowness = np.median(self._sums) / np.min(self._sums) if self._sums else 1.0
+        return float(self._longest / slowness)
+
+    def stop(self) -> None:
+        if self._timer.isActive():
+            self._timer.stop()
+            self._beat()
+
+    def _beat(self) -> None:
+        (then, before), (now, after) = self._last, self._look()
+        spent = {task: np.subtract(after[task], before[task]) for task in after.keys() & before}
+        ran, queued = spent.pop(self._own)
+        others = sum(waiting for _, waiting in spent.values())
+        held_up = ran + max(0.0, now - then - ran - queued - others)
+        self._longest = max(self._longest, held_up)
+        begun = time.thread_time()
+        sum(range(3000))
+        self._sums.append(time.thread_time() - begun)
+        self._last = self._look()
+
+    def _look(self) -> tuple[float, dict[int, tuple[float, float]]]:
+        """The clock, and by thread the seconds that it ran and queued."""
+        found = {}
+        for task in Path("/proc/self/task").glob("*"):
+            try:
+                ran, queued, _ = map(int, (task / "schedstat").read_text().split())
+            except (OSError, ValueError):
+                continue  # it has just ended
+            found[int(task.name)] = (ran / 1e9, queued / 1e9)
+        return time.monotonic(), found
+
+
+@pytest.fixture
+def heart(qtbot):
+    """Return a function that starts a `Heart`."""
+    hearts = []
+
+    def start() -> Heart:
+        hearts.append(Heart())
+        return hearts[-1]
+
+    yield start
+    for one in hearts:
+        one.stop()
 
 
 @pytest.fixture

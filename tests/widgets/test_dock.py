@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import tifffile
-from qtpy.QtCore import QEvent, QPointF, Qt, QTimer
+from qtpy.QtCore import QEvent, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
-LONGEST_GAP = 1.5
-"""Seconds; what a busy machine may add to the milliseconds that the window really takes."""
+LONGEST_GAP = 0.5
+"""Seconds; drawing without a graphics card takes most of it."""
 
 
 def press_key(viewer, key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
@@ -149,42 +147,35 @@ def test_a_session_is_reopened_by_opening_its_folder(
     screenshot(other, "reopened")
 
 
-def test_the_window_stays_alive_during_a_run(open_dock, synthetic, qtbot):
+def test_the_window_stays_alive_during_a_run(open_dock, synthetic, qtbot, heart):
     viewer, widget = open_dock(np.tile(synthetic.images, (5, 1, 1)))
     controller = widget.controller
     disc(controller, 0, 50, 50, 8)
-    beats, steps = [time.monotonic()], []
-    heart = QTimer()
-    heart.timeout.connect(lambda: beats.append(time.monotonic()))
-    heart.start(10)
+    steps = []
     controller.events.progressed.connect(lambda progress: steps.append(progress.done))
     qtbot.waitUntil(lambda: controller.objects.is_known, timeout=10_000)
-    started = time.monotonic()
+    beats = heart()
     widget.run_panel.both_button.click()
     assert controller.run_state == "running"
     assert not widget.run_panel.both_button.isEnabled()
     qtbot.waitUntil(lambda: len(steps) >= 5, timeout=60_000)
     viewer.dims.set_point(0, 40)  # the slider is the user's, also now
     qtbot.waitUntil(lambda: controller.run_state == "idle", timeout=120_000)
-    heart.stop()
+    beats.stop()
     assert viewer.dims.current_step[0] == 40
-    longest = np.diff(beats).max()
-    assert longest < min(LONGEST_GAP, (time.monotonic() - started) / 2)
+    assert beats.longest < LONGEST_GAP
     assert steps == list(range(1, 61))
     assert widget.run_panel.progress_bar.value() == 60
     assert controller.layers.masklets.frames(1) == tuple(range(60))
     assert widget.status_label.text().startswith("Done: 60 frames")
 
 
-def test_loading_a_network_does_not_hold_the_window_up(open_dock, synthetic, qtbot):
+def test_loading_a_network_does_not_hold_the_window_up(open_dock, synthetic, qtbot, heart):
     _, widget = open_dock(synthetic.images, ready=False)
-    beats = [time.monotonic()]
-    heart = QTimer()
-    heart.timeout.connect(lambda: beats.append(time.monotonic()))
-    heart.start(10)
+    beats = heart()
     qtbot.waitUntil(lambda: "is ready" in widget.status_label.text(), timeout=60_000)
-    heart.stop()
-    assert np.diff(beats).max() < LONGEST_GAP
+    beats.stop()
+    assert beats.longest < LONGEST_GAP
     assert "float32" in widget.model_panel.line_label.text()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -37,6 +39,7 @@ __all__ = [
     "say_movie_as_line",
     "say_problems",
     "say_report",
+    "telling_training",
     "watching_training",
 ]
 
@@ -197,6 +200,29 @@ def watching_training(name: str) -> Iterator[Callable[[Lesson], bool]]:
                 say(f"step {lesson.step}, {lesson.elapsed / 60:.1f} min: {figures}")
             if lesson.note:
                 _err.print(lesson.note, style="yellow")
+            return bool(stop)
+
+        yield watch
+
+
+@contextmanager
+def telling_training() -> Iterator[Callable[[Lesson], bool]]:
+    """Print a line of JSON after every step, for a program that watches; an interrupt stops it."""
+    with _stop_on_interrupt("step") as stop:
+
+        def watch(lesson: Lesson) -> bool:
+            told: dict[str, object] = {
+                "done": round(lesson.done, 4),
+                "step": lesson.step,
+                "loss": None if math.isnan(lesson.loss) else round(lesson.loss, 4),
+                "minutes": round(lesson.elapsed / 60, 3),
+            }
+            if lesson.figures is not None:
+                told["figures"] = {k: round(v, 4) for k, v in lesson.figures.describe().items()}
+            if lesson.note:
+                told["note"] = lesson.note
+            sys.stdout.write(json.dumps(told) + "\n")
+            sys.stdout.flush()
             return bool(stop)
 
         yield watch

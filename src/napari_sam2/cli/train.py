@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2.cli.console import say, watching_training
+from napari_sam2.cli.console import say, telling_training, watching_training
 
 if TYPE_CHECKING:
     from napari_sam2.training.finetune import FineTuning, Outcome
@@ -37,6 +37,9 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an older run and network of this name.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Tell progress as a line of JSON a step, for programs.")
+    ] = False,
 ) -> None:
     """Fine-tune a network on annotated movies; it appears in `napari-sam2 models list`."""
     from napari_sam2.training.finetune_data import read_lessons
@@ -58,7 +61,8 @@ def train(
     if check:
         say("everything is fine; nothing was trained")
         return
-    with watching_training(found.options.name) as watch:
+    watching = telling_training() if as_json else watching_training(found.options.name)
+    with watching as watch:
         run.watch = watch
         outcome = run.train()
     if not outcome.is_complete:

@@ -85,6 +85,7 @@ class TrackWidget(QWidget):
             SeedPanel(viewer, self.controller),
         )
         self.run_panel = RunPanel(self.controller)
+        self._remember_following()
         self.review_panel = ReviewPanel(viewer, self.controller)
         self.division_panel = DivisionPanel(self.controller)
         self.activity = Activity(self.controller)
@@ -131,6 +132,7 @@ class TrackWidget(QWidget):
         keys.unbind(self._viewer)
         self.source_panel.disconnect_viewer()
         self.data_panel.disconnect_viewer()
+        self.model_panel.shut_down()
         self.object_panel.disconnect_viewer()
         self.review_panel.shut_down()
         self.seed_panel.disconnect_viewer()
@@ -169,6 +171,12 @@ class TrackWidget(QWidget):
     def _shut_down_if_closed(self) -> None:
         if self._window is None or not self._window.isVisible():
             self.shut_down()
+
+    def _remember_following(self) -> None:
+        """Let the slider follow runs as it did the last time."""
+        box = self.run_panel.follow_box
+        box.setChecked(self.preferences.follow)
+        box.toggled.connect(lambda follows: self.preferences.keep(follow=follows))
 
     def _choose_first_image(self) -> None:
         """Take the active image, or the topmost, so that the first click can be the first act."""

@@ -178,10 +178,7 @@ class SegmentationLayers:
         if new is None:
             return
         active = self._viewer.layers.selection.active
-        self._add(new, "tracks")
-        if self.boxes is not None:
-            places = self._viewer.layers
-            places.move(places.index(new), places.index(self.boxes))
+        self._add(new, "tracks", below=self.boxes)
         # A run that ends must not take the tool out of the user's hand.
         self._viewer.layers.selection.active = active
 
@@ -210,10 +207,11 @@ class SegmentationLayers:
         made = (self.points, self.boxes, self.canvas.layer, self._lines.layer)
         return [layer for layer in made if layer is not None]
 
-    def _add(self, layer: Layer, role: str) -> None:
-        """Put a new layer into the viewer."""
+    def _add(self, layer: Layer, role: str, below: Layer | None = None) -> None:
+        """Put a new layer into the viewer, on top or below another one."""
         layer.metadata[METADATA_KEY] = {"role": role, "image": self.image.name}
-        self._viewer.add_layer(layer)
+        layers = self._viewer.layers
+        layers.insert(len(layers) if below is None else layers.index(below), layer)
 
     def _fill(self, prompts: PromptLayer, role: str) -> None:
         """Put a new prompt layer into the viewer and draw what an earlier one had."""

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam2.widgets.fine_tune_dialog import FineTuneDialog, open_dialog
 from napari_sam2.widgets.models import choices
 from napari_sam2.widgets.object_panel import plain_button
 
@@ -72,6 +73,12 @@ class ModelPanel(QWidget):
             "takes some seconds and ends a run that is under way\nsam2.models.test()",
             self._models.test,
         )
+        self.tune_button = plain_button(
+            "Fine-tune…",
+            "Teach a network the masks of this movie, in the background\n"
+            "napari-sam2 train lesson.toml",
+            lambda: open_dialog(controller, preferences, self),
+        )
         self.line_label = QLabel()
         self.bar = QProgressBar()
         self.stop_button = plain_button(
@@ -91,6 +98,7 @@ class ModelPanel(QWidget):
 
     def list_networks(self) -> None:
         """Fill the box with the networks that there are now."""
+        self._listed = self._available()
         model, group = QStandardItemModel(), ""
         for choice in choices():
             if choice.group != group:
@@ -104,6 +112,10 @@ class ModelPanel(QWidget):
         model.appendRow(_entry(FILE, FILE))
         self.model_box.setModel(model)
         self._show_name()
+
+    def _available(self) -> tuple[str, ...]:
+        """Return what the box would list now."""
+        return (*(choice.title for choice in choices()), self._models.name)
 
     def _arrange(self) -> None:
         for value, title in _PRECISIONS.items():
@@ -124,10 +136,16 @@ class ModelPanel(QWidget):
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         layout.addRow("Network", self.model_box)
         layout.addRow("Device", _row(self.device_box, self.precision_box))
-        layout.addRow("Memory", _row(self.memory_box, self.test_button))
+        layout.addRow("Memory", self.memory_box)
+        layout.addRow(_row(self.test_button, self.tune_button))
         self._download_row = _row(self.bar, self.stop_button)
         layout.addRow(self._download_row)
         layout.addRow(self.line_label)
+
+    def shut_down(self) -> None:
+        """End what goes on in the background."""
+        for dialog in self.findChildren(FineTuneDialog):
+            dialog.shut_down()
 
     def _show(self) -> None:
         """Show what is in use and what is on its way."""
@@ -141,7 +159,7 @@ class ModelPanel(QWidget):
             self.bar.setFormat(f"{coming.done / 1e6:.0f} of {coming.total / 1e6:.0f} MB")
         self.test_button.setEnabled(bool(self._models.name) and not self._models.is_testing)
         self._show_devices()
-        if self.model_box.findData(self._models.name) < 0 and self._models.name:
+        if self._listed != self._available():
             self.list_networks()
         self._show_name()
 

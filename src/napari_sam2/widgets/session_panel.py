@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QWidge
 
 from napari_sam2.io.session_file import SUFFIX
 from napari_sam2.widgets.exports import complete, save_filters
+from napari_sam2.widgets.help_page import HelpPage
 from napari_sam2.widgets.object_panel import plain_button
 
 if TYPE_CHECKING:
@@ -46,12 +47,16 @@ class SessionPanel(QWidget):
             'sam2.sessions.exports.begin("cells.csv")',
             self._ask_export,
         )
+        self.keys_button = plain_button(
+            "?", "Every key, and the line of Python that does the same", self._show_keys
+        )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.place_label, 1)
         layout.addWidget(self.open_button)
         layout.addWidget(self.save_button)
         layout.addWidget(self.export_button)
+        layout.addWidget(self.keys_button)
         controller.events.image_changed.connect(self._show)
         self._sessions.changed.connect(self._show)
         self._show()
@@ -67,6 +72,9 @@ class SessionPanel(QWidget):
         else:
             self.place_label.setText(path.name)
             self.place_label.setToolTip(f"Everything is saved in {path} as it is done")
+
+    def _show_keys(self) -> None:
+        HelpPage(self).show()
 
     def _ask_open(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, f"Open a session (a folder {SUFFIX})")
