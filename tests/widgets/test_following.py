@@ -147,14 +147,14 @@ def test_what_is_locked_or_accepted_stays(tracked, drive, answered) -> None:
 def followed(controller) -> list[int]:
     """Note the frames that follow-ups compute from now on."""
     frames: list[int] = []
-    take = controller._receive
+    take = controller._inbox.receive
 
     def receive(message) -> None:
         if isinstance(message, FollowedUp):
             frames.append(message.result.frame)
         take(message)
 
-    controller._receive = receive
+    controller._inbox.receive = receive
     return frames
 
 

@@ -6,7 +6,6 @@ until `SegmentationController.poll` is called, which the dock does when it is wo
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,12 +18,14 @@ from napari_sam2.widgets.engine import Engine
 from napari_sam2.widgets.events import ControllerEvents, RunState
 from napari_sam2.widgets.following import Following
 from napari_sam2.widgets.frame_range import FrameRange
+from napari_sam2.widgets.idle import Idle
+from napari_sam2.widgets.inbox import Inbox, Parts
 from napari_sam2.widgets.layers import SegmentationLayers, Tool
 from napari_sam2.widgets.live_view import LiveView
 from napari_sam2.widgets.models import Models
 from napari_sam2.widgets.object_choice import ObjectChoice
 from napari_sam2.widgets.open_movies import OpenMovies
-from napari_sam2.widgets.pace import Pace, object_frames
+from napari_sam2.widgets.pace import Pace
 from napari_sam2.widgets.preview import Preview
 from napari_sam2.widgets.prompting import Prompting
 from napari_sam2.widgets.review import Review
@@ -38,10 +39,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-    from napari_sam2.tracking.tracks import Tracks
     from napari_sam2.widgets.open_movie import OpenMovie
-
-logger = logging.getLogger(__name__)
 
 
 class SegmentationController:
@@ -94,8 +92,7 @@ class SegmentationController:
         self.objects: ObjectChoice = ObjectChoice(self._known_objects)
         self.edits: Edits = Edits(lambda: self._movie)
         self.review: Review = Review(viewer, lambda: self._movie, self.objects, self.edits, wake)
-        self._viewer = viewer
-        self._wake = wake
+        self._viewer, self._wake = viewer, wake
         self._worker = Worker(wake)
         self._engine = Engine(self._worker.post)
         self._movies = OpenMovies(viewer, self._worker, self._engine)
@@ -118,24 +115,29 @@ class SegmentationController:
         )
         self._run_state: RunState = "idle"
         self._run_number = 0
-        self._then: Callable[[], None] | None = None
         self._is_closed = False
+        self._idle = Idle(self._worker, self._engine, self._is_busy)
+        told = (self._movies, self.models, self.live, self.preview, self.pace)
+        self._inbox = Inbox(Parts(self.events, *told, self.following, self.divisions))
+        self._connect()
+        self._worker.start(self._engine)
+
+    def _connect(self) -> None:
+        """Listen to the parts."""
+        self._inbox.ended.connect(self._on_ended)
+        self._inbox.halted.connect(self._idle.come)
         self._movies.opened.connect(self._on_opened)
         self._movies.dropped.connect(self.sessions.detach)
         self._movies.refused.connect(self.source.refuse)
         self._movies.left.connect(self._on_left)
         self.edits.done.connect(self._redraw_soon)
-        parts: tuple[Any, ...] = (
-            *(self.edits, self.review, self.sessions, self.models, self.source),
-            *(self.divisions, self.prompting),
-        )
-        for part in parts:
+        parts: tuple[Any, ...] = (self.edits, self.review, self.sessions, self.models, self.source)
+        for part in (*parts, self.divisions, self.prompting):
             part.told.connect(self._tell)
         self.edits.done.connect(self.divisions.refresh)
         self.models.changed.connect(lambda: self.pace.use(self.models.name, self.models.device))
         self.source.changed.connect(self.preview.watch)
         self.prompting.redrawn.connect(self._redraw_soon)
-        self._worker.start(self._engine)
 
     @property
     def _movie(self) -> OpenMovie | None:
@@ -233,11 +235,11 @@ class SegmentationController:
     def undo(self) -> None:
         """Take back what was done last: a run under way, which is cancelled for it."""
         self.divisions.stop()
-        self._when_idle(self.edits.undo)
+        self._idle.when(self.edits.undo)
 
     def redo(self) -> None:
         """Do once more what was last taken back."""
-        self._when_idle(self.edits.redo)
+        self._idle.when(self.edits.redo)
 
     def propagate(
         self,
@@ -277,11 +279,8 @@ class SegmentationController:
         """Return how many masks a run will make, and the seconds that they take here, if known."""
         if self._movie is None:
             return 0, None
-        grid = self._movie.layers.movie.grid
-        masks = object_frames(self._movie.document, options, self.frames.count)
-        if not grid.is_line:  # in stacks an object is on many planes; how many nobody knows
-            return masks, None
-        return masks, self.pace.expected(masks)
+        is_line = self._movie.layers.movie.grid.is_line
+        return self.pace.forecast(self._movie.document, options, self.frames.count, is_line)
 
     def pause(self) -> None:
         """Hold the run; clicks are still answered."""
@@ -321,7 +320,7 @@ class SegmentationController:
             Seconds after which to call again, None if that is not needed.
         """
         for message in self._worker.take():
-            self._receive(message)
+            self._inbox.receive(message)
         self.sessions.watch()
         for movie in self._movies:
             movie.settle()
@@ -329,101 +328,12 @@ class SegmentationController:
         delays += [self.prompting.settle(), self._worker.delay]
         return min((delay for delay in delays if delay is not None), default=None)
 
-    def _receive(self, message: messages.Message) -> None:
-        """Take one message."""
-        match message:
-            case (
-                messages.ModelLoading()
-                | messages.ModelReady()
-                | messages.DownloadStopped()
-                | messages.Tested()
-            ):
-                self.models.receive(message)
-            case messages.Predicted():
-                movie = self._movies.find(message.movie)
-                if movie is not None and movie.take_answer(message):
-                    self.live.request()
-                    self._tell(status.answer_status(message))
-                    self.preview.refresh()
-                    self.pace.note_click(message.seconds)
-                if message.is_followed:
-                    self.following.note(True)
-            case messages.FrameTracked():
-                self._receive_frame(message)
-            case messages.RunEnded():
-                self._receive_end(message)
-            case messages.Seen():
-                self.preview.receive(message)
-            case messages.TracksChanged():
-                self._show_tracks(message.movie, message.tracks)
-            case messages.Failed():
-                self._receive_failure(message)
-            case _:
-                self._receive_consequence(message)
-
-    def _receive_frame(self, message: messages.FrameTracked) -> None:
-        """Show the masks of a frame of a run."""
-        movie, result = self._movies.find(message.movie), message.result
-        if movie is None:
-            return
-        movie.take_frame(message.number, result)
-        if movie is self._movie:
-            self.live.request(result.frame)
-            self.events.progressed.emit(message.progress)
-
-    def _receive_consequence(self, message: messages.Message) -> None:
-        """Take what follows from corrections and runs."""
-        match message:
-            case messages.FollowedUp():
-                self._receive_followed(message)
-            case messages.FollowUpEnded():
-                self._receive_follow_up_end(message)
-            case messages.DivisionsProposed(movie=key, proposals=proposals):
-                self.divisions.take(key, proposals)
-            case messages.Halted() if (then := self._then) is not None:
-                self._then = None
-                then()
-                self._worker.submit(self._engine.go_on)
-
-    def _receive_followed(self, message: messages.FollowedUp) -> None:
-        """Show masks that a correction has changed; the slider stays where it is."""
-        if (movie := self._movies.find(message.movie)) is None:
-            return
-        movie.take_followed(message.result)
-        self.following.note(True)
-        if movie is self._movie:
-            self.live.request()
-            self._tell(Status(status.following_text(message), "busy"))
-
-    def _receive_follow_up_end(self, message: messages.FollowUpEnded) -> None:
-        self.following.note(False)
-        if message.tracks is not None:
-            self._show_tracks(message.movie, message.tracks)
-        if message.progress.done:
-            self._tell(status.followed_status(message))
-
-    def _receive_end(self, message: messages.RunEnded) -> None:
-        """Show the tracks that a run leaves."""
-        if message.tracks is not None:
-            self._show_tracks(message.movie, message.tracks)
+    def _on_ended(self, message: messages.RunEnded) -> None:
         # A run that another one has replaced ends, too, when the other is already under way.
         if message.number == self._run_number:
             self.pace.note_run(message.progress.work, message.progress.seconds)
             self._set_run_state("idle")
             self._tell(status.run_status(message))
-
-    def _show_tracks(self, key: str, tracks: Tracks) -> None:
-        if (movie := self._movies.find(key)) is not None:
-            movie.layers.show_tracks(tracks.with_lineage(movie.document.lineage))
-
-    def _receive_failure(self, failure: messages.Failed) -> None:
-        """Say what went wrong and take back the prompt that was to blame."""
-        logger.error("%s failed", failure.task, exc_info=failure.error)
-        if failure.prompt is not None and self._movie is not None:
-            self._movie.take_back(failure.prompt)
-        if failure.task in ("model", "test"):
-            self.models.receive(failure)
-        self._tell(status.failure_status(failure))
 
     def _reopen(self, image: Image) -> None:
         """Begin anew on an image whose axes or level are others now."""
@@ -455,11 +365,7 @@ class SegmentationController:
     def _onward(self, objects: Sequence[int], frame: int) -> PropagateOptions:
         """Return the options of a run that tracks objects from a frame to the end of the range."""
         assert self._movie is not None
-        grid = self._movie.layers.movie.grid
-        start = self.route.position(grid, frame)
-        stop = self.frames.stop if self.frames.stop >= start else None
-        options = PropagateOptions(tuple(objects), "forward", start, stop)
-        return self.route.apply(options, grid, frame)
+        return self.route.onward(self._movie.layers.movie.grid, frame, objects, self.frames.stop)
 
     def _ready_to_run(self, objects: Sequence[int] | None) -> OpenMovie | None:
         """Return the movie that a run can begin on, or say why it cannot."""
@@ -474,16 +380,11 @@ class SegmentationController:
     def _known_objects(self) -> set[int]:
         return set() if self._movie is None else self._movie.layers.object_ids
 
-    def _when_idle(self, action: Callable[[], None]) -> None:
-        """Do something at once or, when frames are being computed, after the last has come."""
+    def _is_busy(self) -> bool:
+        """Whether frames are being computed, or will be as soon as a click is answered."""
         may_follow = self._movie is not None and self._movie.may_follow
-        is_automatic = self.following.is_automatic
-        is_busy = self._run_state != "idle" or self.following.is_active
-        if is_busy or (may_follow and is_automatic):
-            self._then = action
-            self._worker.submit(self._engine.halt)
-        else:
-            action()
+        is_running = self._run_state != "idle" or self.following.is_active
+        return is_running or (may_follow and self.following.is_automatic)
 
     def _redraw_soon(self) -> None:
         self.live.request()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -46,3 +47,14 @@ class Route:
         if grid.is_line:
             return len(grid)
         return grid.slices if self.along == "z" else grid.times
+
+    def onward(
+        self, grid: PlaneGrid, plane: int, objects: Sequence[int], stop: int
+    ) -> PropagateOptions:
+        """Return the options of a run that tracks objects from a plane on.
+
+        It goes as far as `stop`, or to the end where that lies behind.
+        """
+        start = self.position(grid, plane)
+        last = stop if stop >= start else None
+        return self.apply(PropagateOptions(tuple(objects), "forward", start, last), grid, plane)
