@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.editing.locks import held_on, spare
+from napari_sam2.masklets import MaskRecord
 from napari_sam2.prompts import MaskPrompt
 
 if TYPE_CHECKING:
@@ -70,3 +71,8 @@ def from_outline(document: Document, outline: MaskPrompt, is_positive: bool) -> 
     what = "outline" if is_positive else "cut from"
     masks = spare(document, frame, {owner: mask})
     return DrawnMasks(f"{what} object {owner}, frame {frame}", frame, masks)
+
+
+def record_of(prompt: MaskPrompt) -> MaskRecord | None:
+    """Return the mask painted by hand; None where everything was erased."""
+    return MaskRecord(prompt.bbox, prompt.bits, prompted=True) if prompt.bits else None

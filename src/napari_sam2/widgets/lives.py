@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from napari_sam2.editing.change import Change
 
 if TYPE_CHECKING:
     from napari_sam2.editing.document import Document
     from napari_sam2.editing.objects import ObjectInfo
+    from napari_sam2.prompts import Prompt
 
 
 def refusal(document: Document, object_id: int, frame: int) -> str | None:
@@ -27,7 +31,18 @@ def refusal(document: Document, object_id: int, frame: int) -> str | None:
     return None
 
 
-def with_life_on(info: ObjectInfo, frame: int) -> ObjectInfo:
+def longer_lives(document: Document, prompts: Iterable[Prompt]) -> Change:
+    """Return the change that lets objects live where a person has just seen them."""
+    lives = {}
+    for prompt in prompts:
+        info = document.info(prompt.object_id)
+        longer = _with_life_on(info, prompt.frame)
+        if longer is not info:
+            lives[prompt.object_id] = info, longer
+    return Change("", objects=lives)
+
+
+def _with_life_on(info: ObjectInfo, frame: int) -> ObjectInfo:
     """Return what is known of an object that a person has just seen on a frame."""
     if info.lives_on(frame):
         return info

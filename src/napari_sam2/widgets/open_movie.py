@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,16 +14,18 @@ from napari_sam2.editing import operations
 from napari_sam2.editing.change import Change, Place
 from napari_sam2.editing.document import Document
 from napari_sam2.editing.history import History, Step
-from napari_sam2.editing.locks import held_on
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from napari_sam2.widgets.candidates import Offer
 from napari_sam2.widgets.coordinates import shown_frame
-from napari_sam2.widgets.drawn_masks import DrawnMasks, from_outline, from_strokes
+from napari_sam2.widgets.drawn_masks import DrawnMasks, from_outline, from_strokes, record_of
+from napari_sam2.widgets.late_frames import sift
 from napari_sam2.widgets.layers import SegmentationLayers, about
-from napari_sam2.widgets.lives import refusal, with_life_on
+from napari_sam2.widgets.lives import longer_lives, refusal
+from napari_sam2.widgets.prompt_changes import change_prompts, edit_title, older_boxes
 from napari_sam2.widgets.source import movie_of
-from napari_sam2.widgets.status import Status
+from napari_sam2.widgets.status import Status, held_status
+from napari_sam2.widgets.tickets import Tickets
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -80,15 +81,13 @@ class OpenMovie:
         self._viewer = viewer
         self._worker = worker
         self._engine = engine
-        self._tickets = itertools.count(1)
-        self._latest: dict[tuple[int, int], int] = {}
+        self._tickets = Tickets()
         self.document = Document(self.layers.masklets)
         self.history = History()
         self.grouping: Step | None = None
         """While it is set, prompts and edits become part of this step."""
         self._steps: dict[Place | int, Step] = {}
         self._causes: dict[int, Place] = {}  # the newest prompt of each object
-        self._waiting: set[Place] = set()
         self._deleted: set[int] = set()
         self._refused: list[Prompt] = []
         self._held: set[Place] = set()
@@ -128,7 +127,7 @@ class OpenMovie:
     def may_follow(self) -> bool:
         """Whether a click waits for its answer on an object that has masks on other frames."""
         masklets = self.document.masklets
-        return any(set(masklets.frames(i)) - {frame} for i, frame in self._waiting)
+        return any(set(masklets.frames(i)) - {frame} for i, frame in self._tickets.waiting)
 
     def perform(self, change: Change) -> Step:
         """Make an edit that can be undone; return its step."""
@@ -172,9 +171,8 @@ class OpenMovie:
     def take_answer(self, answer: Predicted) -> bool:
         """Write the mask of a click; False if it comes too late."""
         place = answer.object_id, answer.frame
-        if self._latest.get(place) != answer.ticket:
+        if not self._tickets.take(place, answer.ticket):
             return False
-        self._waiting.discard(place)
         if answer.record is not None and answer.candidates:
             self.offers[place] = Offer.of(answer.candidates, answer.record)
         self._put(place, "answer", answer.frame, [(answer.object_id, answer.record)])
@@ -192,15 +190,12 @@ class OpenMovie:
         self.offers[place] = replace(offer, chosen=candidate)
         self._steps[place] = step
         self._put(place, "answer", frame, [(object_id, offer.records[candidate])])
-        self._exchange(place)
+        self.ask_again(*place)
 
     def ask_again(self, object_id: int, frame: int) -> None:
         """Have the prompts of an object on a frame answered once more, for what they offer."""
-        self._exchange((object_id, frame))
-
-    def _exchange(self, place: Place) -> None:
-        prompts = self.document.prompts.on(*place)
-        self._ask(*place, partial(self._engine.exchange, *place, prompts))
+        prompts = self.document.prompts.on(object_id, frame)
+        self._ask(object_id, frame, partial(self._engine.exchange, object_id, frame, prompts))
 
     def take_frame(self, number: int, result: FrameResult) -> None:
         """Write the masks that a run made on a frame; the whole run is one step to undo."""
@@ -209,19 +204,10 @@ class OpenMovie:
 
     def _without_locked(self, result: FrameResult) -> list[tuple[int, MaskRecord | None]]:
         """Leave out objects that were locked, or have ended, while the frame was on its way."""
-        held = held_on(self.document, result.frame) | {
-            one.object_id
-            for one in result.objects
-            if not self.document.info(one.object_id).lives_on(result.frame)
-        }
-        records = [(one.object_id, one.record) for one in result.objects]
-        for object_id, record in records:
-            kept = self.document.masklets.record(object_id, result.frame)
-            if object_id in held and record != kept:
-                # Too late: the engine goes back to what is shown.
-                back = Change("keep", {(object_id, result.frame): (record, kept)})
-                self._worker.submit(partial(self._engine.apply, back))
-        return [one for one in records if one[0] not in held]
+        wanted, late = sift(self.document, result)
+        for back in late:
+            self._worker.submit(partial(self._engine.apply, back))
+        return wanted
 
     def take_followed(self, result: FrameResult) -> None:
         """Write what follows from a prompt on another frame; it is undone with the prompt."""
@@ -265,9 +251,7 @@ class OpenMovie:
             self.layers.draw(*place, prompts)
         for place in {*change.masks, *change.prompts}:
             self.offers.pop(place, None)
-            # Answers that are on their way come too late.
-            self._latest[place] = next(self._tickets)
-            self._waiting.discard(place)
+            self._tickets.void(place)
         known = set(self.document.object_ids)
         self._deleted = (self._deleted | change.object_ids) - known
         # An answer that nobody has seen may have changed the engine's mask meanwhile.
@@ -323,7 +307,7 @@ class OpenMovie:
         # All at once: each is repainted around the others.
         origin = prompts[0].object_id, drawn.frame
         self._steps[origin] = self._note(drawn.title, [], prompts)
-        records = [(one.object_id, _record(one)) for one in prompts]
+        records = [(one.object_id, record_of(one)) for one in prompts]
         self._put(origin, "paint", drawn.frame, records)
         for prompt in prompts:
             self._take_mask(prompt)
@@ -351,12 +335,13 @@ class OpenMovie:
         gone = [prompt for prompt in gone if not isinstance(prompt, MaskPrompt)]
         self.drawing.emit(accepted)
         if gone or accepted:
-            self._note(_title(gone, accepted), gone, accepted)
+            self._note(edit_title(gone, accepted), gone, accepted)
         for prompt in gone:
             self._ask(prompt.object_id, prompt.frame, partial(self._engine.remove, prompt))
         for prompt in accepted:
             if isinstance(prompt, BoxPrompt):
-                self._take_back_older(prompt)
+                for older in older_boxes(self.layers.prompts, prompt):
+                    self.take_back(older)
             self._add(prompt)
         self.drawn.emit(accepted)
 
@@ -370,10 +355,7 @@ class OpenMovie:
         return [one for one in prompts if one not in held]
 
     def _tell_held(self, objects: Iterable[int]) -> None:
-        first = min(objects)
-        is_accepted = self.document.info(first).state == "accepted"
-        remedy = "accepted: take it back into work" if is_accepted else "locked: unlock it"
-        self.told.emit(Status(f"Object {first} stays as it is, it is {remedy} first", "error"))
+        self.told.emit(held_status(self.document.info(min(objects))))
 
     def _on_painted(self) -> None:
         self._painted.add(self.frame)
@@ -381,39 +363,18 @@ class OpenMovie:
 
     def _note(self, title: str, gone: Sequence[Prompt], come: Sequence[Prompt]) -> Step:
         """Change the document's prompts as a step that answers are added to."""
-        store = self.document.prompts
         places = dict.fromkeys((one.object_id, one.frame) for one in (*gone, *come))
-        before = {place: store.on(*place) for place in places}
         for place in places:
             self.offers.pop(place, None)
-        for prompt in gone:
-            if prompt in store.on(prompt.object_id, prompt.frame):
-                store.remove(prompt)
-        for prompt in come:
-            if isinstance(prompt, MaskPrompt) and not prompt.bits:
-                store.clear(prompt.object_id, prompt.frame)
-            else:
-                store.add(prompt)
-        groups = {place: (old, store.on(*place)) for place, old in before.items()}
-        change = Change(title).then(Change(title, prompts=groups))
-        step = self._remember(change.then(self._lengthen_lives(come)))
+        change = change_prompts(self.document.prompts, title, gone, come)
+        longer = longer_lives(self.document, come)
+        if not longer.is_empty:
+            self._apply(longer)
+        step = self._remember(change.then(longer))
         self._steps.update(dict.fromkeys(places, step))
         self.noted.emit()
         self.changed.emit(set())
         return step
-
-    def _lengthen_lives(self, prompts: Sequence[Prompt]) -> Change:
-        """Let objects live where a person has just seen them."""
-        lives = {}
-        for prompt in prompts:
-            info = self.document.info(prompt.object_id)
-            longer = with_life_on(info, prompt.frame)
-            if longer is not info:
-                lives[prompt.object_id] = info, longer
-        change = Change("", objects=lives)
-        if lives:
-            self._apply(change)
-        return change
 
     def _take_mask(self, prompt: MaskPrompt) -> None:
         """Have painted pixels taken up as the prompt on a frame; when all are erased, as none."""
@@ -421,14 +382,7 @@ class OpenMovie:
         if prompt.bits:
             self._add(prompt)
         else:
-            self._exchange((prompt.object_id, prompt.frame))
-
-    def _take_back_older(self, box: BoxPrompt) -> None:
-        """Delete the boxes that a new one on the same frame replaces."""
-        is_same = about(box.object_id, box.frame)
-        for one in self.layers.prompts:
-            if isinstance(one, BoxPrompt) and one != box and is_same(one):
-                self.take_back(one)
+            self.ask_again(prompt.object_id, prompt.frame)
 
     def _add(self, prompt: Prompt) -> None:
         """Have a prompt answered."""
@@ -439,22 +393,6 @@ class OpenMovie:
     def _ask(self, object_id: int, frame: int, command: Callable[[int], None]) -> None:
         """Send a request with a ticket; only the newest one of an object and frame counts."""
         self.send_contrast()
-        ticket = self._latest[object_id, frame] = next(self._tickets)
+        ticket = self._tickets.issue((object_id, frame))
         self._causes[object_id] = object_id, frame
-        self._waiting.add((object_id, frame))
         self._worker.submit(partial(command, ticket))
-
-
-def _record(prompt: MaskPrompt) -> MaskRecord | None:
-    """Return the mask painted by hand; None where everything was erased."""
-    return MaskRecord(prompt.bbox, prompt.bits, prompted=True) if prompt.bits else None
-
-
-def _title(gone: Sequence[Prompt], come: Sequence[Prompt]) -> str:
-    """Name an edit of prompts for the undo button."""
-    prompts = come or gone
-    if not prompts:
-        return "prompt"
-    kind = {PointPrompt: "click", BoxPrompt: "box"}.get(type(prompts[0]), "prompt")
-    what = "" if come and not gone else "move " if come else "delete "
-    return f"{what}{kind} on object {prompts[0].object_id}, frame {prompts[0].frame}"

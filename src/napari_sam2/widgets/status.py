@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from napari_sam2.editing.objects import ObjectInfo
 from napari_sam2.widgets.messages import (
     Failed,
     FollowedUp,
@@ -111,6 +112,13 @@ def run_problem(has_movie: bool, has_objects: bool, unknown: int | None) -> Stat
     if not has_objects:
         return Status("There is nothing to track: click a cell first", "error")
     return None
+
+
+def held_status(info: ObjectInfo) -> Status:
+    """Say why an object cannot be changed, and what to do first."""
+    is_accepted = info.state == "accepted"
+    remedy = "accepted: take it back into work" if is_accepted else "locked: unlock it"
+    return Status(f"Object {info.object_id} stays as it is, it is {remedy} first", "error")
 
 
 def failure_status(failure: Failed) -> Status:
