@@ -7,29 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_sam2.widgets import messages
+from napari_sam2.widgets.division_look import DivisionLook
 from napari_sam2.widgets.encoding_ahead import EncodingAhead
-from napari_sam2.widgets.engine_start import leave_a_core_to_the_window, mapping_of, open_session
+from napari_sam2.widgets.engine_start import load_predictor, mapping_of, open_session, ready, tested
 from napari_sam2.widgets.follow_up import FollowUp, is_correction
-from napari_sam2.widgets.messages import (
-    DivisionsProposed,
-    Failed,
-    FollowedUp,
-    FollowUpEnded,
-    FrameTracked,
-    Halted,
-    Message,
-    ModelLoading,
-    ModelReady,
-    Outcome,
-    Predicted,
-    RunEnded,
-    Seen,
-    Task,
-    Tested,
-    TracksChanged,
-)
+from napari_sam2.widgets.messages import Message, Outcome, Task
+from napari_sam2.widgets.network_view import seen_by
 from napari_sam2.widgets.running import Run, masks_of_run
 from napari_sam2.widgets.session_edits import take_over
+from napari_sam2.widgets.session_tracks import tracks_of
 from napari_sam2.widgets.source import Movie
 
 if TYPE_CHECKING:
@@ -39,11 +26,6 @@ if TYPE_CHECKING:
     from napari_sam2.predictor.session import VideoSession
     from napari_sam2.predictor.video import VideoPredictor
     from napari_sam2.prompts import Prompt
-    from napari_sam2.tracking.proposals import DivisionProposal, DivisionWatch
-    from napari_sam2.tracking.tracks import Tracks
-
-LOOK_SECONDS = 2.0
-"""During a run divisions are looked for so often."""
 
 
 class Engine:
@@ -77,9 +59,7 @@ class Engine:
         self._cache_bytes: int | None = None
         self._ahead = EncodingAhead()
         self._follow_up = FollowUp()
-        self._watches: dict[str, DivisionWatch] = {}
-        self._proposed: tuple[DivisionProposal, ...] = ()
-        self._looked = 0.0
+        self._divisions = DivisionLook(post)
 
     def has_work(self) -> bool:
         """Whether a click waits for its answer, or a follow-up or run for its next frame."""
@@ -107,7 +87,7 @@ class Engine:
 
     def fail(self, error: Exception) -> None:
         """Say that something went wrong where nobody expected it."""
-        self._post(Failed("run", error))
+        self._post(messages.Failed("run", error))
 
     def close(self) -> None:
         """End the run and let go of network and sessions."""
@@ -123,23 +103,15 @@ class Engine:
         """Load a network, downloading it when it is not there yet; a run is cancelled first."""
 
         def work() -> None:
-            self._post(ModelLoading(name))
+            self._post(messages.ModelLoading(name))
             started = time.perf_counter()
-            from napari_sam2.model.checkpoint import load_model, weights_hash
-            from napari_sam2.predictor.runtime import Runtime, devices
-            from napari_sam2.predictor.video import VideoPredictor
-
-            leave_a_core_to_the_window()
-            runtime = Runtime.auto(device, dtype)
-            model = load_model(name)
-            predictor = VideoPredictor(model, runtime=runtime)
+            predictor = load_predictor(name, device, dtype)
             self.cancel()
             self._predictor = predictor
             self._ahead.begin(predictor, self._session)
             seconds = time.perf_counter() - started
             self._name = name
-            here = runtime.describe()
-            self._post(ModelReady(name, here, seconds, weights_hash(name), devices()))
+            self._post(ready(name, predictor, seconds))
 
         self._attempt("model", work)
 
@@ -147,12 +119,8 @@ class Engine:
         """Measure the network in use on this machine; a run is cancelled first."""
 
         def work() -> None:
-            from napari_sam2.widgets.self_test import measure
-
             self.cancel()
-            if self._predictor is None:
-                raise RuntimeError("no network is loaded; choose one first")
-            self._post(Tested(self._name, measure(self._predictor)))
+            self._post(tested(self._name, self._predictor))
 
         self._attempt("test", work)
 
@@ -171,11 +139,9 @@ class Engine:
             self._session = None
             self._ahead.stop()
             if key not in self._sessions:
-                self._sessions[key] = open_session(movie)
-                if self._cache_bytes is not None:
-                    self._sessions[key].features.resize(self._cache_bytes)
+                self._sessions[key] = open_session(movie, self._cache_bytes)
             self._session, self._key = self._sessions[key], key
-            self._proposed = ()
+            self._divisions.begin()
 
         self._attempt("movie", work)
 
@@ -196,20 +162,15 @@ class Engine:
         self._look = movie, object_id, frame
 
     def _show(self, movie: Movie, object_id: int, frame: int) -> None:
-        from napari_sam2.predictor.preview import picture, view_on
-
         session = self._opened()
-        if self._predictor is None or movie.shape != session.shape:
-            return
-        view = view_on(self._predictor, session, object_id, frame)
-        seen = picture(view, movie.data.read(frame), mapping_of(movie))
-        self._post(Seen(self._key, seen, view.clipped))
+        if self._predictor is not None and movie.shape == session.shape:
+            self._post(seen_by(self._predictor, session, self._key, movie, object_id, frame))
 
     def forget(self, key: str) -> None:
         """Drop the session of a movie."""
         session = self._sessions.pop(key, None)
         self._edited.pop(key, None)
-        self._watches.pop(key, None)
+        self._divisions.forget(key)
         if session is not None and session is self._session:
             self.cancel()
             self._asked.clear()
@@ -226,7 +187,7 @@ class Engine:
 
         def work() -> None:
             self._opened().add(prompt)
-            self._ask(prompt.object_id, prompt.frame, ticket)
+            self.ask(prompt.object_id, prompt.frame, ticket)
 
         self._attempt("prompt", work, prompt)
 
@@ -238,7 +199,7 @@ class Engine:
             # A mask drawn later has already taken its place.
             if prompt in prompts.on(prompt.object_id, prompt.frame):
                 prompts.remove(prompt)
-            self._ask(prompt.object_id, prompt.frame, ticket)
+            self.ask(prompt.object_id, prompt.frame, ticket)
 
         self._attempt("prompt", work)
 
@@ -249,7 +210,7 @@ class Engine:
 
         def work() -> None:
             self._opened().prompts.replace(object_id, frame, prompts)
-            self._ask(object_id, frame, ticket)
+            self.ask(object_id, frame, ticket)
 
         self._attempt("prompt", work)
 
@@ -266,8 +227,8 @@ class Engine:
             # What it was about to compute may have been taken back.
             self._follow_up.interrupt()
             if change.masks or change.objects:
-                self._post(TracksChanged(self._key, self._tracks(session)))
-                self._look_for_divisions()
+                self._post(messages.TracksChanged(self._key, tracks_of(session)))
+                self._divisions.look(self._key, self._session)
 
         self._attempt("prompt", work)
 
@@ -288,7 +249,7 @@ class Engine:
         except Exception as error:
             self._run = run
             self._end_run("failed")
-            self._post(Failed("run", error))
+            self._post(messages.Failed("run", error))
 
     def pause(self, paused: bool) -> None:
         """Hold the run between two frames, or let it go on; clicks are answered meanwhile."""
@@ -307,7 +268,7 @@ class Engine:
         if self._run is not None:
             self._end_run("cancelled")
         self._follow_up.suspend(True)
-        self._post(Halted())
+        self._post(messages.Halted())
 
     def go_on(self) -> None:
         """Let the follow-up go on."""
@@ -326,24 +287,25 @@ class Engine:
         self._follow_up.extend(options)
 
     def ask(self, object_id: int, frame: int, ticket: int) -> None:
-        """Answer the prompts that an edit has left on a frame."""
-        self._ask(object_id, frame, ticket)
+        """Answer what prompts are left on a frame; an older request for it is replaced."""
+        self._asked.pop((object_id, frame), None)
+        self._asked[object_id, frame] = ticket
 
     def _answer(self, object_id: int, frame: int, ticket: int) -> None:
         """Post the mask for the prompts of an object on a frame."""
         session, predictor = self._opened(), self._predictor
         if not session.prompts.on(object_id, frame):
             session.masklets.remove(object_id, [frame])
-            self._post(Predicted(self._key, object_id, frame, ticket, None))
+            self._post(messages.Predicted(self._key, object_id, frame, ticket, None))
             return
         assert predictor is not None  # has_work
         self._take_up(object_id, frame)
         is_followed = self._follow_up.is_automatic and is_correction(session, object_id, frame)
         result = predictor.predict_frame(session, object_id=object_id, frame=frame)
         (answer,) = (one for one in result.objects if one.object_id == object_id)
-        candidates = answer.candidates
-        news = Predicted(self._key, object_id, frame, ticket, answer.record, result.seconds)
-        self._post(replace(news, is_followed=is_followed, candidates=candidates))
+        record, seconds = answer.record, result.seconds
+        news = messages.Predicted(self._key, object_id, frame, ticket, record, seconds)
+        self._post(replace(news, is_followed=is_followed, candidates=answer.candidates))
         if is_followed:
             self._follow_up.note()
         # Its view may be another one now, and those of the frames around with it.
@@ -356,14 +318,14 @@ class Engine:
             result = run.step()
         except Exception as error:
             self._end_run("failed")
-            self._post(Failed("run", error))
+            self._post(messages.Failed("run", error))
             return
         if result is None:
             self._end_run("finished")
         else:
-            self._post(FrameTracked(self._key, run.number, result, run.progress))
-            if time.perf_counter() - self._looked > LOOK_SECONDS:
-                self._look_for_divisions()
+            self._post(messages.FrameTracked(self._key, run.number, result, run.progress))
+            if self._divisions.is_due:
+                self._divisions.look(self._key, self._session)
 
     def _follow_frame(self) -> None:
         """Do one frame of the follow-up and post it."""
@@ -374,32 +336,19 @@ class Engine:
         except Exception as error:
             self._follow_up.stop()
             self._end_following(is_finished=False)
-            self._post(Failed("run", error))
+            self._post(messages.Failed("run", error))
             return
         if result is None:
             self._end_following(is_finished=True)
         else:
-            self._post(FollowedUp(self._key, result, self._follow_up.progress))
+            self._post(messages.FollowedUp(self._key, result, self._follow_up.progress))
 
     def _end_following(self, *, is_finished: bool) -> None:
         """Post what a follow-up has led to."""
         session, progress = self._session, self._follow_up.end()
-        tracks = None if session is None or not progress.done else self._tracks(session)
-        self._post(FollowUpEnded(self._key, is_finished, progress, tracks))
-        self._look_for_divisions()
-
-    def _look_for_divisions(self) -> None:
-        """Post where objects seem to divide, if that is news."""
-        from napari_sam2.tracking.proposals import DivisionWatch
-
-        self._looked = time.perf_counter()
-        if self._session is None or not _is_movie(self._session):
-            return
-        watch = self._watches.setdefault(self._key, DivisionWatch())
-        proposals = watch.propose(self._session.masklets)
-        if proposals != self._proposed:
-            self._proposed = proposals
-            self._post(DivisionsProposed(self._key, proposals))
+        tracks = None if session is None or not progress.done else tracks_of(session)
+        self._post(messages.FollowUpEnded(self._key, is_finished, progress, tracks))
+        self._divisions.look(self._key, self._session)
 
     def _end_run(self, outcome: Outcome) -> None:
         """Close the run and post the tracks of everything that is known by now."""
@@ -407,9 +356,9 @@ class Engine:
         if run is None:
             return
         self._stop()
-        tracks = None if session is None else self._tracks(session)
-        self._post(RunEnded(self._key, run.number, outcome, run.progress, tracks))
-        self._look_for_divisions()
+        tracks = None if session is None else tracks_of(session)
+        self._post(messages.RunEnded(self._key, run.number, outcome, run.progress, tracks))
+        self._divisions.look(self._key, self._session)
 
     def _stop(self) -> None:
         """Close the run, if there is one."""
@@ -434,17 +383,6 @@ class Engine:
             unanswered = {*self._asked, *([] if object_id is None else [(object_id, frame)])}
             self._predictor.restore(self._opened(), sorted(chosen), unanswered)
 
-    def _tracks(self, session: VideoSession) -> Tracks:
-        from napari_sam2.predictor.composed_frames import grid_of
-        from napari_sam2.tracking.tracks import tracks_from_masklets
-
-        return tracks_from_masklets(session.masklets, grid=grid_of(session.frames))
-
-    def _ask(self, object_id: int, frame: int, ticket: int) -> None:
-        """Note that prompts changed; an older request for the same place is replaced."""
-        self._asked.pop((object_id, frame), None)
-        self._asked[object_id, frame] = ticket
-
     def _opened(self) -> VideoSession:
         """Return the session in work."""
         if self._session is None:
@@ -456,11 +394,4 @@ class Engine:
         try:
             work()
         except Exception as error:
-            self._post(Failed(task, error, prompt))
-
-
-def _is_movie(session: VideoSession) -> bool:
-    """Whether frames follow each other in time, with no depth."""
-    from napari_sam2.predictor.composed_frames import grid_of
-
-    return grid_of(session.frames).slices == 1
+            self._post(messages.Failed(task, error, prompt))
