@@ -45,21 +45,27 @@ class LabelPainter:
         labels : mapping of int to int, optional
             Label of each object; its id by default. An object that is not in it is not painted.
         """
-        planes = self._objects.planes
-        out = np.zeros((planes.slices, *self._objects.masks.shape[1:]), dtype=self.dtype)
-        for z, plane in enumerate(planes.along_z(time)):
-            found = self._objects.masks.on(plane)
-            records = [
-                (record.area, i if labels is None else labels[i], record)
-                for i, record in found.items()
-                if labels is None or i in labels
-            ]
-            for _, label, record in sorted(records, key=lambda one: (-one[0], one[1])):
-                y0, x0, y1, x1 = record.bbox
-                out[z, y0:y1, x0:x1][record.crop()] = label
-            if np.count_nonzero(out[z]) < sum(area for area, *_ in records):
-                self._overlapping.add(time)
-        return out if self._objects.is_deep else out[0]
+        planes = self._objects.planes.along_z(time)
+        painted = [self.paint_plane(plane, labels) for plane in planes]
+        return np.stack(painted) if self._objects.is_deep else painted[0]
+
+    def paint_plane(
+        self, plane: int, labels: Mapping[int, int] | None = None
+    ) -> NDArray[np.unsignedinteger]:
+        """Return the labels of a plane, (H, W); as `paint` otherwise."""
+        out = np.zeros(self._objects.masks.shape[1:], dtype=self.dtype)
+        found = self._objects.masks.on(plane)
+        records = [
+            (record.area, i if labels is None else labels[i], record)
+            for i, record in found.items()
+            if labels is None or i in labels
+        ]
+        for _, label, record in sorted(records, key=lambda one: (-one[0], one[1])):
+            y0, x0, y1, x1 = record.bbox
+            out[y0:y1, x0:x1][record.crop()] = label
+        if np.count_nonzero(out) < sum(area for area, *_ in records):
+            self._overlapping.add(self._objects.planes.place(plane)[0])
+        return out
 
     def notes(self) -> list[str]:
         """Say on how many of the frames painted so far masks overlapped."""

@@ -15,8 +15,11 @@ from napari_sam2.io.challenge import find_challenge_folder
 from napari_sam2.io.read_ctc import read_ctc, with_tracks_beside
 from napari_sam2.io.read_geff import is_geff, read_geff
 from napari_sam2.io.read_planes import PlaneMovie, read_planes
+from napari_sam2.io.read_zarr import is_address
 from napari_sam2.io.session_file import read_session
-from napari_sam2.io.tracked_objects import LabelMasks, MaskletMasks, TrackedObjects
+from napari_sam2.io.session_masks import SessionMasks
+from napari_sam2.io.spilled_masks import SpilledMasks
+from napari_sam2.io.tracked_objects import LabelMasks, MaskletMasks, SpilledPlanes, TrackedObjects
 from napari_sam2.io.tracks import read_tracks
 from napari_sam2.tracking.lineage import Lineage
 
@@ -53,8 +56,11 @@ def open_tracked(
     """
     where = Path(path).expanduser()
     if (where / "session.json").is_file() or where.name == "session.json":
-        record = read_session(where)
-        objects = objects_of(record.document, Path(record.movie.path or where).stem)
+        folder = where.parent if where.name == "session.json" else where
+        record = read_session(folder, with_masks=False)
+        shape = record.movie.shape
+        masks = SpilledMasks(SessionMasks(folder, shape), shape)
+        objects = objects_of(record.document, Path(record.movie.path or folder).stem, masks)
         return _with_movie(objects, movie, record.movie.path, axes, record.settings.get("axes"))
     if (where / "run.json").is_file():
         return _open_results(where, movie, axes)
@@ -66,7 +72,9 @@ def open_tracked(
     return _with_movie(objects, movie, None, axes)
 
 
-def objects_of(document: Document, name: str = "movie") -> TrackedObjects:
+def objects_of(
+    document: Document, name: str = "movie", masks: SpilledMasks | None = None
+) -> TrackedObjects:
     """Return the objects of a document as they are now, without those that were rejected.
 
     Parameters
@@ -75,6 +83,8 @@ def objects_of(document: Document, name: str = "movie") -> TrackedObjects:
         May be changed afterwards.
     name : str
         What the movie is called.
+    masks : SpilledMasks, optional
+        The masks, where they are on disk; those of the document by default.
     """
     infos = dict(document.objects)
     rejected = frozenset(i for i, info in infos.items() if info.state == "rejected")
@@ -86,7 +96,9 @@ def objects_of(document: Document, name: str = "movie") -> TrackedObjects:
     count = len(rejected)
     notes = (f"{count} rejected object{'s' * (count != 1)} left out",) if rejected else ()
     return TrackedObjects(
-        MaskletMasks(document.masklets, rejected),
+        MaskletMasks(document.masklets, rejected)
+        if masks is None
+        else SpilledPlanes(masks, rejected),
         Lineage.from_mothers(mothers),
         name=name,
         names={i: info.name for i, info in infos.items() if info.name and i not in rejected},
@@ -143,7 +155,7 @@ def _with_movie(
     path = given if given is not None else noted
     if path is None:
         return objects
-    if given is None and not Path(path).exists():
+    if given is None and not is_address(path) and not Path(path).exists():
         return objects.noting(f"the movie is not at {path} any more: name it with --movie")
     movie = _fitting(path, (axes,) if axes else (shown, f"{shown}C", None), objects)
     if given is None and movie.shape[:3] != objects.masks.shape:

@@ -10,12 +10,13 @@ import numpy as np
 
 from napari_sam2.io.axes import MovieArray
 from napari_sam2.io.calibration import Calibration
+from napari_sam2.io.spilled_masks import SpilledMasks
 from napari_sam2.masklets import MaskletSet, MaskRecord
 from napari_sam2.planes import PlaneGrid
 from napari_sam2.tracking.lineage import Lineage
 from napari_sam2.tracking.regions import Region
 
-__all__ = ["LabelMasks", "MaskSource", "MaskletMasks", "TrackedObjects"]
+__all__ = ["LabelMasks", "MaskSource", "MaskletMasks", "SpilledPlanes", "TrackedObjects"]
 
 
 class MaskSource(Protocol):
@@ -71,6 +72,36 @@ class MaskletMasks:
     def on(self, plane: int) -> Mapping[int, MaskRecord]:
         """Return the visible masks of a plane by object."""
         return self._planes.get(plane, {})
+
+
+class SpilledPlanes:
+    """The masks of a session on disk; a plane is read when it is asked for.
+
+    Parameters
+    ----------
+    masks : SpilledMasks
+    without : set of int
+        Objects that are left out.
+    """
+
+    has_scores = True
+
+    def __init__(self, masks: SpilledMasks, without: frozenset[int] = frozenset()) -> None:
+        self._masks = masks
+        self._without = without
+        self.shape = masks.shape
+
+    def object_ids(self) -> tuple[int, ...]:
+        """Objects with a mask, ascending."""
+        return tuple(i for i in self._masks.seen() if i not in self._without)
+
+    def on(self, plane: int) -> Mapping[int, MaskRecord]:
+        """Return the visible masks of a plane by object."""
+        return {
+            i: one
+            for i, one in self._masks.on(plane).items()
+            if one.visible and i not in self._without
+        }
 
 
 class LabelMasks:

@@ -6,9 +6,12 @@ The library writes the pyramid, NGFF 0.5 in a new folder and the version of the 
 from __future__ import annotations
 
 import itertools
+import math
 import shutil
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,9 @@ LABELS = "objects"
 
 _SMALLEST = 128
 """A level of a pyramid is not made smaller than about this."""
+
+_BLOCK_BYTES = 16 * 2**20
+"""So much of an image is made at a time."""
 
 
 def write_ome_zarr(
@@ -79,7 +85,7 @@ def write_ome_zarr(
                 notes.append("no image beside the labels: the movie is not there")
             else:
                 _write_image(objects, group)
-            frame = objects.axes.lower(), objects.calibration
+            frame = _Frame(objects.axes.lower(), objects.calibration, painter.dtype)
             _write_labels(objects, painter, group, frame, watch)
             group.attrs["napari-sam2"] = {"is_made_here": True}
     return [*painter.notes(), *notes]
@@ -134,7 +140,8 @@ def _add(
         _forget(path)
     try:
         with explain_full_disk(there, "the image has not changed"):
-            _write_labels(objects, painter, group, (axes, read_calibration(path)), watch)
+            frame = _Frame(axes, read_calibration(path), painter.dtype)
+            _write_labels(objects, painter, group, frame, watch)
     except BaseException:
         shutil.rmtree(there, ignore_errors=True)
         raise
@@ -151,93 +158,123 @@ def _forget(path: Path) -> None:
 
 
 def _write_image(objects: TrackedObjects, group: zarr.Group) -> None:
-    first = objects.image(0)
-    if first is None:
+    movie = objects.movie
+    if movie is None:
         return
+    count = int(movie.shape[3]) if len(movie.shape) == 4 else 1
 
-    def read(time: int) -> NDArray[Any]:
-        return np.moveaxis(np.asarray(objects.image(time)), -1, 0)  # (C, Z, H, W)
+    def read(plane: int) -> NDArray[Any]:
+        pixels = np.asarray(movie[plane])
+        return np.moveaxis(pixels, -1, 0) if pixels.ndim == 3 else pixels[None]
 
     axes = "tczyx" if objects.is_deep else "tcyx"
-    planes, height, width = objects.planes.slices, *objects.masks.shape[1:]
-    stack = _lazily(objects, read, (first.shape[-1], planes, height, width), first.dtype)
-    stack = stack if objects.is_deep else stack[:, :, 0]
-    about = _about(objects, axes, objects.calibration)
+    frame = _Frame(axes, objects.calibration, np.dtype(movie.dtype), count)
     with warnings.catch_warnings(action="ignore"):  # the library's words to its developers
-        from ome_zarr.writer import write_image
+        from ome_zarr.classes import OMEZarrMultiscale
 
-        steps = write_image(
-            stack, group, name=objects.name, axes=list(axes), compute=False, **about
-        )
-        _compute(steps)
+        _store(objects, group, read, frame, OMEZarrMultiscale)
 
 
 def _write_labels(
     objects: TrackedObjects,
     painter: LabelPainter,
     group: zarr.Group,
-    frame: tuple[str, Calibration],
+    frame: _Frame,
     watch: Callable[[int, int], None],
 ) -> None:
-    """Write the labels with these axes, of t, z, y and x, and this calibration."""
-    axes, calibration = frame
-    done = itertools.count(1)  # dask chooses the order of the times
+    done = itertools.count(1)
 
-    def read(time: int) -> NDArray[Any]:
-        labels = painter.paint(time)
-        watch(next(done), objects.num_times)
-        return labels if objects.is_deep else labels[None]
+    def read(plane: int) -> NDArray[Any]:
+        labels = painter.paint_plane(plane)
+        watch(next(done), len(objects.planes))
+        return labels
 
-    shape = (objects.planes.slices, *objects.masks.shape[1:])
-    stack = _lazily(objects, read, shape, painter.dtype)
-    stack = stack[tuple(slice(None) if axis in axes else 0 for axis in "tzyx")]
-    about = _about(objects, axes, calibration)
-    properties = {"source": {"image": "../../"}, "properties": _properties(objects)}
     with warnings.catch_warnings(action="ignore"):  # the library's words to its developers
-        from ome_zarr.writer import write_labels
+        from ome_zarr.classes import OMEZarrLabels
+        from ome_zarr.writer import write_label_metadata
 
-        steps = write_labels(
-            stack, group, name=LABELS, scaler=None, axes=list(axes), label_metadata=properties,
-            compute=False, **about,
-        )  # fmt: skip
-        _compute(steps)
-
-
-def _compute(steps: Any) -> None:
-    """Write a chunk after the other: the movie's reader need not be safe for several threads."""
-    import dask
-
-    dask.compute(*steps, scheduler="synchronous")
+        # Else the library would look for labels to give them colours.
+        kind = partial(OMEZarrLabels, auto_parse_labels=False)
+        _store(objects, group.require_group(f"labels/{LABELS}"), read, frame, kind)
+        write_label_metadata(
+            group["labels"], LABELS, source={"image": "../../"}, properties=_properties(objects)
+        )
 
 
-def _lazily(
+def _store(
     objects: TrackedObjects,
+    group: zarr.Group,
     read: Callable[[int], NDArray[Any]],
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
+    frame: _Frame,
+    kind: Callable[..., Any],
+) -> None:
+    """Make and write the pyramids of some times after the other.
+
+    Of the whole movie the library would make one graph of tasks, which grows with its length.
+    """
+    from ome_zarr.classes import OMEZarrImage
+
+    size = math.prod(objects.masks.shape[1:]) * frame.dtype.itemsize * frame.channels
+    step = max(1, _BLOCK_BYTES // (size * objects.planes.slices))
+    levels = [{"y": 2**n, "x": 2**n} for n in range(1, 5)
+              if min(objects.label_shape[-2:]) >> n >= _SMALLEST]  # fmt: skip
+    version = "0.5" if group.metadata.zarr_format == 3 else "0.4"
+    for first in range(0, objects.num_times, step):
+        times = range(first, min(first + step, objects.num_times))
+        block = _block(objects, read, frame, times)
+        image = OMEZarrImage(block, list(frame.axes), name=objects.name, **frame.about())
+        pyramid = kind(image, list(levels))
+        if first == 0:
+            pyramid.to_ome_zarr(group, version=version, compute=False, overwrite=True)
+        for number, level in enumerate(pyramid.images):
+            array: Any = group[f"s{number}"]
+            if frame.axes[0] != "t":
+                array[:] = level.data.compute(scheduler="synchronous")
+                continue
+            if first == 0:
+                array.resize((objects.num_times, *array.shape[1:]))
+            array[times.start : times.stop] = level.data.compute(scheduler="synchronous")
+
+
+def _block(
+    objects: TrackedObjects, read: Callable[[int], NDArray[Any]], frame: _Frame, times: range
 ) -> Any:
-    """Return a dask array (T, ...) of which a time is made when it is written."""
-    import dask
+    """Return some times as a dask array with the axes of a frame, a plane a chunk."""
     import dask.array as da
 
-    make = dask.delayed(read, pure=False)
-    times = [da.from_delayed(make(time), shape, dtype) for time in range(objects.num_times)]
-    return da.stack(times).rechunk((1,) * (len(shape) - 1) + shape[-2:])
+    planes = objects.planes
+    sizes = {"t": len(times), "c": frame.channels, "z": planes.slices}
+    sizes |= dict(zip("yx", objects.masks.shape[1:], strict=True))
+    pixels = np.empty([sizes[axis] for axis in "tzcyx"], dtype=frame.dtype)
+    for place, time in enumerate(times):
+        for z, plane in enumerate(planes.along_z(time)):
+            pixels[place, z] = read(plane)
+    pixels = np.moveaxis(pixels, 1, 2)  # (T, C, Z, H, W)
+    pixels = pixels[tuple(slice(None) if axis in frame.axes else 0 for axis in "tczyx")]
+    chunks = [1 if axis in "tz" else sizes[axis] for axis in frame.axes]
+    return da.from_array(pixels, chunks=chunks, name=False)
 
 
-def _about(objects: TrackedObjects, axes: str, known: Calibration) -> dict[str, Any]:
-    """Return scale, units and the levels of the pyramid."""
-    scale = {"t": known.interval, "c": 1.0, **dict(zip("zyx", known.pixel, strict=True))}
-    units = {"t": known.time_unit} if known.is_in_time else {}
-    if known.is_in_space:
-        units |= dict.fromkeys("zyx", known.space_unit)
-    side = min(objects.label_shape[-2:])
-    levels = [{"y": 2**n, "x": 2**n} for n in range(1, 5) if side >> n >= _SMALLEST]
-    return {
-        "scale": {axis: scale[axis] for axis in axes},
-        "axes_units": {axis: unit for axis, unit in units.items() if axis in axes},
-        "scale_factors": levels,
-    }
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """How an image lies: its axes, of t, c, z, y and x, its calibration and its type."""
+
+    axes: str
+    calibration: Calibration
+    dtype: np.dtype[Any]
+    channels: int = 1
+
+    def about(self) -> dict[str, Any]:
+        """Return scale and units as the library takes them."""
+        known = self.calibration
+        scale = {"t": known.interval, "c": 1.0, **dict(zip("zyx", known.pixel, strict=True))}
+        units = {"t": known.time_unit} if known.is_in_time else {}
+        if known.is_in_space:
+            units |= dict.fromkeys("zyx", known.space_unit)
+        return {
+            "scale": {axis: scale[axis] for axis in self.axes},
+            "axes_units": {axis: unit for axis, unit in units.items() if axis in self.axes},
+        }
 
 
 def _properties(objects: TrackedObjects) -> list[dict[str, Any]]:
