@@ -89,7 +89,7 @@ def test_two_labels_never_become_one_object(document):
 
 def test_accepted_and_locked_masks_stay(document):
     document.apply(operations.review(document, [1], "accepted"))
-    document.apply(operations.lock(document, 2, [0]))
+    document.apply(operations.lock(document, [2], [0]))
     found = seed(document, {0: plane(n1=(5, 2), n2=(5, 22)), 1: plane(n2=(5, 22))})
     assert found.kept == (1, 2)
     assert set(found.change.prompts) == {(2, 1)}
