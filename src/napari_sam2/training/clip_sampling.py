@@ -18,8 +18,10 @@ from napari_sam2.training.vanishing import vanish
 
 #: Diameters in clip pixels that the first object is scaled to, log-uniform: the middle of the
 #: range in most clips, because the predictor looks at an object in a view of 3.5 diameters.
+#: The first look at a click does not know the size yet: stills, which teach it, vary more.
 DIAMETERS = (12.0, 140.0)
 USUAL_DIAMETERS = (28.0, 85.0)
+STILL_DIAMETERS = (18.0, 120.0)
 _USUAL_SHARE = 0.8
 #: Share of the clips of movies whose first object is one that vanishes, where there is any.
 LEAVER_SHARE = 0.5
@@ -70,7 +72,9 @@ def cut_clip(
     if not len(table.ids):
         return None
     diameter = _diameter(table.boxes[focus])
-    window = _choose_window(table.boxes[focus], diameter, movie.labels.shape[1:], rng)
+    usual = STILL_DIAMETERS if num_frames == 1 else USUAL_DIAMETERS
+    wanted = _draw_diameter(usual, rng)
+    window = _choose_window(table.boxes[focus], wanted / diameter, movie.labels.shape[1:], rng)
     # Stills get all their motion here; movies have their own and sometimes a moving stage.
     strength = 1.0 if len(movie) == 1 else float(rng.choice([0.0, 0.0, 0.4]))
     motion = augment.still_motion(rng, num_frames, window.scale * diameter, strength)
@@ -132,15 +136,18 @@ def _diameter(box: IntArray) -> float:
     return 0.5 * float(np.sqrt(extent.prod())) + 0.5 * float(extent.max())
 
 
+def _draw_diameter(usual: tuple[float, float], rng: np.random.Generator) -> float:
+    limits = usual if rng.random() < _USUAL_SHARE else DIAMETERS
+    return float(np.exp(rng.uniform(*np.log(limits))))
+
+
 def _choose_window(
-    box: IntArray, diameter: float, shape: Sequence[int], rng: np.random.Generator
+    box: IntArray, wanted: float, shape: Sequence[int], rng: np.random.Generator
 ) -> _Window:
-    limits = USUAL_DIAMETERS if rng.random() < _USUAL_SHARE else DIAMETERS
-    wanted = float(np.exp(rng.uniform(*np.log(limits))))
     # Mostly no larger than the source: the rest would be padding.
     least = (0.75 if rng.random() < 0.1 else 1.0) * augment.SIDE / min(shape)
     least = max(SCALES[0], min(least, SCALES[1]))
-    scale = float(np.clip(wanted / diameter, least, SCALES[1]))
+    scale = float(np.clip(wanted, least, SCALES[1]))
     side = augment.SIDE / scale
     middle = (box[:2] + box[2:] - 1) / 2
     extent = np.maximum(box[2:] - box[:2], 1)
