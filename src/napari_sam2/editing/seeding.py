@@ -60,12 +60,15 @@ class Seeded:
         Objects that were there already and overlapped with a label.
     kept : tuple of int
         Objects that overlapped, too, but are accepted or locked there, and stay as they are.
+    frames : tuple of int
+        Frames with labels that were taken, also where nothing had to change for them.
     """
 
     change: Change
     new: tuple[int, ...]
     matched: tuple[int, ...]
     kept: tuple[int, ...]
+    frames: tuple[int, ...]
 
 
 def read_seeds(masklets: MaskletSet, planes: Iterable[tuple[int, NDArray[np.integer]]]) -> Seeds:
@@ -139,6 +142,7 @@ def seed(document: Document, seeds: Seeds, least_iou: float | None = 0.5) -> See
         new=tuple(sorted(taken - known)),
         matched=tuple(sorted(taken & known)),
         kept=tuple(sorted(kept)),
+        frames=tuple(sorted({frame for _, frame in masks})),
     )
 
 

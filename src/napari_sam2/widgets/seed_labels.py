@@ -184,5 +184,5 @@ def _summary(result: Seeded) -> str:
         parts.append(f"{len(result.matched)} that were there already")
     if result.kept:
         parts.append(f"{len(result.kept)} left as they are: accepted or locked")
-    frames = len(result.change.frames)
+    frames = len(result.frames)
     return f"Seeds on {frames} frame{'s' * (frames != 1)}: {', '.join(parts)}"
