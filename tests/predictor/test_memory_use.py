@@ -6,7 +6,12 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from napari_sam2.predictor.options import PropagateOptions
+from napari_sam2.predictor.session import VideoSession
+from napari_sam2.prompts import PointPrompt
 
 SCRIPT = """
 import gc, json, sys
@@ -59,6 +64,53 @@ print(json.dumps({
     "cached": session.features.bytes,
 }))
 """
+
+
+class Counted(dict):
+    """Counts the entries that are looked at."""
+
+    looks = 0
+
+    def __getitem__(self, key):
+        self.looks += 1
+        return super().__getitem__(key)
+
+    def get(self, key, default=None):
+        self.looks += 1
+        return super().get(key, default)
+
+    def __contains__(self, key):
+        self.looks += 1
+        return super().__contains__(key)
+
+    def __iter__(self):
+        self.looks += len(self)
+        return super().__iter__()
+
+    def keys(self):
+        self.looks += len(self)
+        return super().keys()
+
+    def values(self):
+        self.looks += len(self)
+        return super().values()
+
+    def items(self):
+        self.looks += len(self)
+        return super().items()
+
+
+def test_a_late_frame_looks_at_no_more_frames_than_an_early_one(predictor):
+    frames = 60
+    session = VideoSession.open(np.zeros((frames, 48, 64), np.uint8))
+    predictor.predict_frame(session, PointPrompt(1, 0, (20, 20)))
+    tracked = session.objects[1].tracked = Counted()
+    looks = []
+    for _ in predictor.propagate(session, PropagateOptions(direction="forward")):
+        looks.append(tracked.looks)
+        tracked.looks = 0
+    assert len(tracked) == frames
+    assert set(looks[20:]) == {looks[20]}
 
 
 def measure(num_frames, num_objects, view):

@@ -112,6 +112,11 @@ class MemoryBank:
             if is_behind and not is_near_prompt:
                 del self.recent[old]
 
+    def reachable(self, frame: int, step: int) -> range:
+        """Return the frames, the nearest first, that a frame may attend to without a prompt."""
+        reach = max(self.window, self.pointer_window)
+        return range(frame - step, frame - step * (reach + 1), -step)
+
     def select(
         self, frame: int, step: int, limits: tuple[int, int | None], known: Iterable[int]
     ) -> Selection:
@@ -126,7 +131,7 @@ class MemoryBank:
         limits : tuple of (int, int or None)
             Number of frames in the movie; most prompted frames to attend to.
         known : iterable of int
-            Tracked frames that have a memory, or can be given one.
+            Tracked frames that have a memory, or can be given one; those of `reachable` are enough.
 
         Returns
         -------

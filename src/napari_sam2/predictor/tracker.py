@@ -153,15 +153,16 @@ class Tracker:
         frame and the mask. That is not exact: the mask is certain where the first encoding saw
         probabilities. ``PredictorOptions.keep_memories`` avoids it within one view.
         """
-        frame = place[0]
         state = session.objects[object_id]
-        known = set(state.bank.recent)
-        known |= {
-            f
-            for f, revision in state.tracked.items()
-            if revision == state.revision or session.locks.holds(object_id, f)
-        }
-        selection = self.select(session, state, place, known - {frame})
+        # Only these are looked at: what a frame costs must not grow with the length of the movie.
+        known = [
+            past
+            for past in state.bank.reachable(*place)
+            if past in state.bank.recent
+            or state.tracked.get(past) == state.revision
+            or (past in state.tracked and session.locks.holds(object_id, past))
+        ]
+        selection = self.select(session, state, place, known)
         memories = {}
         for past in (f for f, _ in selection.spatial):
             memories[past] = self._memory(session, object_id, past, view)
