@@ -5,14 +5,24 @@ from __future__ import annotations
 import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import tifffile
 
-from napari_sam2.training import augment
+from napari_sam2.model.checkpoint import load_model
+from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.predictor.video import VideoPredictor
+from napari_sam2.training import augment, finetune_measure
 from napari_sam2.training.datasets import LabelledMovie
-from napari_sam2.training.finetune_data import Lessons, SparseClips, annotated_frames, read_lessons
+from napari_sam2.training.finetune_data import (
+    Lessons,
+    SparseClips,
+    annotated_frames,
+    measured_frames,
+    read_lessons,
+)
 from napari_sam2.training.finetune_options import FineTuneOptions, example_config, read_config
 from napari_sam2.training.readers import DataEntry
 
@@ -37,17 +47,38 @@ class TestSplit:
     def test_a_single_movie_is_split_by_frames(self, tmp_path):
         found = read_lessons([write(tmp_path, "a", 10)], tmp_path, 0.2)
         (train,), (kept,) = found.train, found.validation
-        assert (len(train), len(kept)) == (8, 2)
+        assert (len(train), len(kept), kept.lead) == (8, 3, 1)
         whole = square(10).images
-        assert np.array_equal(np.concatenate([train.images, kept.images]), whole)
+        assert np.array_equal(np.concatenate([train.images, kept.images[1:]]), whole)
+        assert measured_frames(kept) == [1, 2]
 
-    def test_frames_between_the_parts_are_in_neither(self, tmp_path):
+    def test_what_is_kept_back_begins_where_objects_were_last_taught(self, tmp_path):
         entry = replace(write(tmp_path, "a", 10), frames="0,2,4,6,9")
         found = read_lessons([entry], tmp_path, 0.2)
         (train,), (kept,) = found.train, found.validation
         assert (len(train), annotated_frames(train)) == (7, [0, 2, 4, 6])
-        assert (len(kept), annotated_frames(kept)) == (1, [0])
-        assert np.array_equal(kept.images[0], square(10).images[9])
+        assert (len(kept), annotated_frames(kept), measured_frames(kept)) == (4, [0, 3], [3])
+        assert np.array_equal(kept.images, square(10).images[6:])
+
+    def test_a_single_frame_kept_back_tells_how_well_a_network_tracks(self, tmp_path):
+        entry = replace(write(tmp_path, "a", 10), frames="0,2,4,6,9")
+        (kept,) = read_lessons([entry], tmp_path, 0.2).validation
+        asked = []
+
+        class Asked(VideoPredictor):
+            def predict_frame(self, session, prompt, **options):
+                asked.append(("click", prompt.frame))
+                return super().predict_frame(session, prompt, **options)
+
+            def propagate(self, session, options):
+                asked.append(("follow", options.start, options.stop))
+                return super().propagate(session, options)
+
+        with patch.object(finetune_measure, "VideoPredictor", Asked):
+            figures = finetune_measure.measure(load_model("bundled"), [kept], Runtime.auto("cpu"))
+        assert {one for one in asked if one[0] == "click"} == {("click", 3)}
+        assert [one for one in asked if one[0] == "follow"] == [("follow", 0, 3)] * 2
+        assert figures.tracking > 0.5
 
     def test_several_movies_are_split_by_movie(self, tmp_path):
         entries = [write(tmp_path, name, 5) for name in "abcde"]

@@ -94,6 +94,9 @@ class LabelledMovie:
     lifetimes : mapping of int to (int, int), optional
         First and last frame of each object.  Where it is given, an object without a mask on an
         annotated frame of its lifetime was left out by the annotation; otherwise it is not there.
+    lead : int
+        That many frames at the beginning taught already: objects may be prompted there, so that
+        they can be followed into the frames that measure, but nothing is measured there.
     """
 
     name: str
@@ -105,6 +108,7 @@ class LabelledMovie:
     kind: str = ""
     annotated: frozenset[int] | None = None
     lifetimes: Mapping[int, tuple[int, int]] | None = None
+    lead: int = 0
     _tables: dict[int, ObjectTable] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:

@@ -96,6 +96,11 @@ def annotated_frames(movie: LabelledMovie) -> list[int]:
     return [t for t in range(len(movie)) if movie.is_annotated(t)]
 
 
+def measured_frames(movie: LabelledMovie) -> list[int]:
+    """Return the annotated frames of a movie that it may be measured on, ascending."""
+    return [t for t in annotated_frames(movie) if t >= movie.lead]
+
+
 @dataclass(slots=True)
 class _Excerpt(LabelledMovie):
     """A few frames of a movie; remembers on which of them a clip began.
@@ -234,16 +239,20 @@ def _choose_kept(movies: Sequence[LabelledMovie], share: float) -> list[Labelled
 
 
 def _split_frames(movie: LabelledMovie, share: float) -> tuple[LabelledMovie, LabelledMovie | None]:
-    """Cut the last annotated frames off, with every frame after the last one that teaches."""
+    """Cut the last annotated frames off.
+
+    What is kept back begins with the last frame that teaches, from which objects are followed:
+    a single annotated frame could not tell how well a network tracks.
+    """
     known = annotated_frames(movie)
     if len(known) < _FEWEST_TO_SPLIT:
         return movie, None
-    cut = known[len(known) - max(1, round(share * len(known))) - 1] + 1
-    first = known[len(known) - max(1, round(share * len(known)))]
-    kept = _part(movie, first, len(movie), " (end)")
-    if not any(len(kept.objects(t).ids) for t in annotated_frames(kept)):
+    place = len(known) - max(1, round(share * len(known)))
+    last, first = known[place - 1], known[place]
+    kept = replace(_part(movie, last, len(movie), " (end)"), lead=first - last)
+    if not any(len(kept.objects(t).ids) for t in measured_frames(kept)):
         return movie, None
-    return _part(movie, 0, cut, " (beginning)"), kept
+    return _part(movie, 0, last + 1, " (beginning)"), kept
 
 
 def _part(movie: LabelledMovie, start: int, stop: int, suffix: str) -> LabelledMovie:
@@ -264,7 +273,7 @@ def _part(movie: LabelledMovie, start: int, stop: int, suffix: str) -> LabelledM
 def _count(movies: Iterable[LabelledMovie]) -> str:
     """Say how much is annotated."""
     movies = list(movies)
-    frames = [(movie, t) for movie in movies for t in annotated_frames(movie)]
+    frames = [(movie, t) for movie in movies for t in measured_frames(movie)]
     masks = sum(len(movie.objects(t).ids) for movie, t in frames)
     sets = f"{len(movies)} movies or stills" if len(movies) > 1 else movies[0].name
     return f"{sets}: {len(frames)} annotated frames with {masks} masks"

@@ -121,7 +121,12 @@ def _choose_objects(
     movies: Sequence[LabelledMovie], count: int
 ) -> Iterable[tuple[LabelledMovie, int, int]]:
     """Choose objects evenly from all that are annotated, frame by frame."""
-    every = [(movie, t, n) for movie in movies for t in range(len(movie)) for n in _ids(movie, t)]
+    every = [
+        (movie, t, number)
+        for movie in movies
+        for t in range(movie.lead, len(movie))
+        for number in _ids(movie, t)
+    ]
     places = np.linspace(0, len(every) - 1, min(count, len(every))).round().astype(int)
     return [every[place] for place in places]
 
