@@ -15,6 +15,7 @@ import typer
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.config import PRESETS
 from napari_sam2.training.checkpointing import OPTIONS, export_average, read_options
+from napari_sam2.training.choosing import Choice, compare, kept_back_movies
 from napari_sam2.training.clips import default_sources
 from napari_sam2.training.held_back import held_back
 from napari_sam2.training.options import TrainOptions, second_stage
@@ -97,6 +98,32 @@ def measure(
     for name, measures in figures.items():
         _say(f"{name}: " + ", ".join(f"{key} {value:.3f}" for key, value in measures.items()))
     _say(summary(figures))
+
+
+@app.command()
+def choose(
+    weights: Annotated[Path, typer.Argument(help="Safetensors file, or a name of the list")],
+    extents: Annotated[str, typer.Option(help="Sides of views in diameters")] = "3,3.5,4.2,5",
+    presence: Annotated[str, typer.Option(help="Added to the score of presence")] = "0",
+    only: Annotated[str, typer.Option(help="stills, synthetic, or both")] = "both",
+    data: Annotated[Path, typer.Option(help="Folder of the annotated sets")] = _DATA,
+    cache: Annotated[Path, typer.Option(help="Folder of synthetic movies")] = Path(
+        "runs/synthetic"
+    ),
+) -> None:
+    """Compare sizes of views and biases of presence, as users see them, on data kept back."""
+    model = load_model(str(weights)).eval()
+    movies = kept_back_movies(data, cache)
+    movies = {name: some for name, some in movies.items() if only in (name, "both")}
+    choices = [
+        Choice(float(extent), float(added))
+        for extent in extents.split(",")
+        for added in presence.split(",")
+    ]
+    with fast_attention():
+        for choice, name, figures in compare(model, movies, choices):
+            told = ", ".join(f"{key} {value:.3f}" for key, value in figures.describe().items())
+            _say(f"views {choice.extent:g}, presence {choice.presence:+g}, {name}: {told}")
 
 
 def _changed(options: TrainOptions, minutes: float | None, texts: list[str]) -> TrainOptions:

@@ -14,6 +14,8 @@ from torch import nn
 from napari_sam2.training.options import TrainOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.training.optimiser import Optimisers
 
@@ -165,8 +167,7 @@ def export_average(
         `target`.
     """
     saved = _read(folder)
-    average = dict(saved["average"])
-    average[_PRESENCE_BIAS] = average[_PRESENCE_BIAS] + presence
+    average = shift_presence(saved["average"], presence)
     tensors = {k: _halve(v) for k, v in average.items()}
     state = RunState(**saved["state"])
     metadata = {
@@ -182,6 +183,11 @@ def export_average(
     part.chmod(0o644)
     part.replace(target)
     return target
+
+
+def shift_presence(tensors: Mapping[str, torch.Tensor], added: float) -> dict[str, torch.Tensor]:
+    """Return weights whose score of presence is `added` higher."""
+    return {**tensors, _PRESENCE_BIAS: tensors[_PRESENCE_BIAS] + added}
 
 
 def _halve(tensor: torch.Tensor) -> torch.Tensor:

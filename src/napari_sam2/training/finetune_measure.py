@@ -82,17 +82,23 @@ class Figures:
 
 
 def measure(
-    model: SAM2, movies: Sequence[LabelledMovie], runtime: Runtime, sample: Sample | None = None
+    model: SAM2,
+    movies: Sequence[LabelledMovie],
+    runtime: Runtime,
+    sample: Sample | None = None,
+    options: PredictorOptions | None = None,
 ) -> Figures:
     """Ask a network about objects of annotated movies.
 
     Parameters
     ----------
     model : SAM2
-        Without adapters, or with; views follow the objects.
+        Without adapters, or with.
     movies : sequence of LabelledMovie
     runtime : Runtime
     sample : Sample, optional
+    options : PredictorOptions, optional
+        Views follow the objects if not given.
 
     Returns
     -------
@@ -100,7 +106,7 @@ def measure(
         The same objects, clicks and frames in every call.
     """
     sample = sample or Sample()
-    predictor = VideoPredictor(model, runtime, PredictorOptions(view="follow"))
+    predictor = VideoPredictor(model, runtime, options or PredictorOptions(view="follow"))
     one, three = [], []
     for movie, frame, number in _choose_objects(movies, sample.objects):
         first, last = _click(predictor, movie, frame, number)
