@@ -47,11 +47,13 @@ demo: setup
 	@if [ -n "$$DISPLAY" ]; then .ci/system-packages || true; fi
 	$(BIN)/napari-sam2 demo $(if $(MOVIE),"$(MOVIE)") --out "$(OUT)" --overwrite
 
-# One thread: the networks of the tests are small, and threads that share a busy core wait for
-# each other sixty times longer than they compute.
+# One process a core, each with one thread: the networks of the tests are small, and threads that
+# share a busy core wait for each other sixty times longer than they compute.
+JOBS ?= auto
 test: export OMP_NUM_THREADS ?= 1
 test: setup system
-	xvfb-run -a -s "-screen 0 1920x1080x24" $(BIN)/python -m pytest $(PYTEST_ARGS)
+	xvfb-run -a -s "-screen 0 1920x1080x24" $(BIN)/python -m pytest \
+		-n $(JOBS) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 # Before napari is imported: tests neither read nor write the settings of whoever runs them.
 _SETTINGS = tempfile.TemporaryDirectory(prefix="napari-sam2-settings-")
+atexit.register(_SETTINGS.cleanup)
 os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS.name) / "settings.yaml")
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ SETTLED = (ActionType.ADDED, ActionType.CHANGED, ActionType.REMOVED)
 """What napari says when an edit is over; the others announce one."""
 
 
-class PromptLayer:
+class PromptLayer(ABC):
     """A layer whose rows are prompts, and what changed in it since one last looked.
 
     Napari's events say that rows were added, moved, deleted or pasted, but not from what; so the
@@ -59,13 +60,13 @@ class PromptLayer:
         self.layer.events.data.disconnect(self._on_data)
         self.layer.events.features.disconnect(self._on_features)
 
+    @abstractmethod
     def rows(self) -> list[Drawn]:
         """Read every row as a prompt."""
-        raise NotImplementedError
 
+    @abstractmethod
     def append(self, prompts: Iterable[Drawn]) -> None:
         """Draw prompts without reporting them as edits."""
-        raise NotImplementedError
 
     def discard(self, unwanted: Callable[[Drawn], bool]) -> None:
         """Delete rows without reporting them as edits."""
