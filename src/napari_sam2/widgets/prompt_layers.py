@@ -83,6 +83,7 @@ class PromptLayer(ABC):
         self._current = object_id
         style(self.layer, object_id)
 
+    @abstractmethod
     def _flatten(self) -> None:
         """Put what was drawn into the middle of the channel axis: it is seen with every channel."""
 
@@ -225,6 +226,9 @@ class BoxLayer(PromptLayer):
             box = (float(y0), float(x0), float(y1), float(x1))
             out.append(BoxPrompt(int(object_id), places[0][0], box))
         return out
+
+    def _flatten(self) -> None:
+        """Leave shapes where they were drawn: napari shows them on their own channel's plane."""
 
     def append(self, prompts: Iterable[Drawn]) -> None:
         """Draw boxes without reporting them as edits."""
