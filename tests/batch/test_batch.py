@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from tests.batch.conftest import draw
 
 from napari_sam2.batch.checkpoint import Checkpoint
 from napari_sam2.batch.jobs_file import read_jobs
@@ -99,6 +100,42 @@ def test_wherever_a_run_is_cut_it_goes_on_to_the_same_bytes(make_movie, tmp_path
     assert report.starts == 5
     assert digest(tmp_path / "cut/a") == expected
     assert run_movie(job).outcome == "was done"
+
+
+@pytest.fixture
+def newcomer_movie(tmp_path) -> Path:
+    """Two disks that drift, and a third that comes on frame 3, between two key frames."""
+    movie = draw(0, 7)
+    y, x = np.indices((80, 96))
+    movie[3:] += (800 * ((y - 62) ** 2 + (x - 22) ** 2 < 80)).astype(np.uint16)
+    folder = tmp_path / "unclicked"
+    folder.mkdir()
+    tifffile.imwrite(folder / "a.tif", movie)
+    return folder
+
+
+def test_objects_are_found_and_a_run_that_is_cut_finds_the_same(newcomer_movie, tmp_path, digest):
+    seeds = {"automatic": True, "diameter": 10.0, "every": 4}
+    (whole,) = plan_of(newcomer_movie, tmp_path / "whole", **seeds).jobs
+    run_movie(whole)
+    expected = digest(tmp_path / "whole/a")
+    labels = tifffile.imread(tmp_path / "whole/a/a.labels.tif")
+    for t in range(7):
+        centres = [(24 + t, 24), (54, 70 - 2 * t), *([(62, 22)] if t >= 3 else [])]
+        assert all(labels[t][centre] for centre in centres)
+    assert len({int(labels[t][62, 22]) for t in range(3, 7)}) == 1
+    (job,) = plan_of(newcomer_movie, tmp_path / "cut", **seeds).jobs
+    for place, after in (
+        ("before the state is kept", 1),
+        ("between state and masks", 7),
+        ("in the outputs", 1),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            cut(patch, place, after)
+            with pytest.raises(PowerCut):
+                run_movie(job)
+    assert run_movie(job).starts == 4
+    assert digest(tmp_path / "cut/a") == expected
 
 
 KILLED = """

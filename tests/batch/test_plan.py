@@ -78,7 +78,7 @@ def test_everything_that_is_wrong_is_said_at_once(make_movie, tmp_path):
         JobSpec(movie=movie, prompts=prompts, out=out, name="s", last=99),
         JobSpec(movie=movie, prompts=prompts, out=out, name="t", model="sam9"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="u", direction="up"),
-        JobSpec(movie=movie, automatic=True, out=out, name="v"),
+        JobSpec(movie=movie, automatic=True, diameter=1.0, out=out, name="v"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="other"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="good"),
     ]
@@ -87,7 +87,7 @@ def test_everything_that_is_wrong_is_said_at_once(make_movie, tmp_path):
     expected = [
         "none.tif does not exist", "text.tif is no TIFF", "its prompts come from none",
         "no.json does not exist", "no format 'docx'", "frame 99 is outside", "no network 'sam9'",
-        "direction is 'up'", "automatic prompts are not available",
+        "direction is 'up'", "diameter is 1.0",
         "files that no batch wrote", "2 jobs would write",
     ]  # fmt: skip
     assert len(caught.value.problems) == len(expected)

@@ -269,3 +269,35 @@ def test_a_point_outside_the_stacks_is_refused(command, tmp_path):
     done = command("track", path, "--point", "0,5,20,24", "--out", tmp_path / "out")
     assert done.status == 2
     assert "Z 0 to 4" in done.err
+
+
+def test_objects_are_found_without_a_prompt(command, tmp_path, movie_path, movie):
+    out = tmp_path / "out"
+    options = ("--auto", "--diameter", 10, "--every", 4, "--set", "least_frames=2")
+    done = command("track", movie_path, *options, "--out", out)
+    assert done.status == 0, done.err
+    labels = tifffile.imread(out / "labels.tif")
+    for t in range(5):
+        first, second = labels[t, 20 + t, 20], labels[t, 45, 50 - t]
+        assert 0 < first != second > 0
+        assert (first, second) == (labels[0, 20, 20], labels[0, 45, 50])
+    found = read_prompts(out / "prompts.json")
+    assert {one.object_id for one in found} == set(np.unique(labels)) - {0}
+    note = json.loads((out / "run.json").read_text())
+    assert note["search"]["diameter"] == 10.0
+    assert (note["search"]["every"], note["search"]["least_frames"]) == (4, 2)
+
+
+def test_options_of_a_search_are_refused_by_name(command, tmp_path, movie_path):
+    out = ("--out", tmp_path / "out")
+    for options, words in (
+        (("--diameter", 10), "add --auto"),
+        (("--auto", "--set", "most_cells=3"), "no option 'most_cells'"),
+        (("--auto", "--set", "least_iou=2"), "least_iou is 2.0"),
+        (("--auto", "--set", "every=two"), "every is 'two': give a whole number"),
+        (("--auto", "--set", "every"), "write name=value"),
+    ):
+        done = command("track", movie_path, *options, *out)
+        assert done.status == 2
+        assert words in done.err
+    assert not (tmp_path / "out").exists()

@@ -5,9 +5,10 @@ import pytest
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
-from napari_sam2.predictor.automatic import ObjectFinder, estimate_diameter, without_duplicates
+from napari_sam2.predictor.automatic import ObjectFinder, without_duplicates
 from napari_sam2.predictor.automatic_masklets import AutomaticMasklets, nearest_piece
 from napari_sam2.predictor.automatic_options import AutomaticOptions, FindOptions
+from napari_sam2.predictor.diameter import estimate_diameter
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
@@ -72,8 +73,8 @@ def test_a_newcomer_is_found_and_followed_back_to_its_first_frame(disks, bundled
     session = VideoSession.open(disks)
     run = AutomaticMasklets(bundled, session, FIND, OPTIONS)
     results = list(run.run())
-    assert len(session.masklets) == len(run.seeded) == 4
-    late = [i for i, key in run.seeded.items() if key == 4]
+    assert len(session.masklets) == len(run.state.seeded) == 4
+    late = [i for i, key in run.state.seeded.items() if key == 4]
     assert len(late) == 1
     assert session.masklets.record(late[0], 2).visible
     truth = _disk((LATE[0] + 3, LATE[1]))

@@ -46,12 +46,15 @@ class Progress:
         Frames done so far, both directions counted.
     seconds : float
         What they took, however often the run was begun.
+    search : dict or None
+        How far a search for objects is, as `SearchState` writes it.
     """
 
     step: int
     frame: int
     count: int
     seconds: float
+    search: dict[str, Any] | None = None
 
 
 class Checkpoint:

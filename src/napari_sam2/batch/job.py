@@ -15,6 +15,7 @@ from napari_sam2.io.label_stack import LabelStackWriter
 from napari_sam2.io.prompts_file import write_prompts
 from napari_sam2.io.tracks import write_tracks
 from napari_sam2.io.writing import refuse_overwrite, writing_whole
+from napari_sam2.predictor.automatic_masklets import AutomaticMasklets
 from napari_sam2.predictor.composed_frames import grid_of
 from napari_sam2.predictor.options import PropagateOptions
 from napari_sam2.predictor.plane_runs import count_results
@@ -95,6 +96,8 @@ class Job:
         What else to note in ``run.json``: movie, model, hash ...
     lineage : Lineage, optional
         Known divisions; found in the masks by default.
+    search : AutomaticMasklets, optional
+        Finds objects of the session by itself; `options` are of no meaning then.
     """
 
     session: VideoSession
@@ -104,15 +107,18 @@ class Job:
     overwrite: bool = False
     about: dict[str, Any] = field(default_factory=dict)
     lineage: Lineage | None = None
+    search: AutomaticMasklets | None = None
 
     def count_results(self) -> int:
-        """Return how many frames the run will answer, both directions counted.
+        """Return how many frames the run will answer, at most, both directions counted.
 
         Raises
         ------
         ValueError
             If there is nothing to track or the range is not in the movie.
         """
+        if self.search is not None:
+            return self.search.most_results()
         return count_results(self.session, self.options)
 
 
@@ -168,7 +174,8 @@ def run_job(job: Job, watch: Watch | None = None) -> JobReport:
         If the disk is full; the frames written before stay in ``labels.zarr``.
     """
     session, results = job.session, job.results
-    write_prompts(results.prompts, session.prompts.all(), overwrite=job.overwrite)
+    if job.search is None:
+        write_prompts(results.prompts, session.prompts.all(), overwrite=job.overwrite)
     labels = LabelStackWriter(
         results.labels_zarr, _label_shape(session), _label_type(session), overwrite=job.overwrite
     )
@@ -204,7 +211,8 @@ def _label_type(session: VideoSession) -> str:
 
 def _track(job: Job, labels: LabelStackWriter) -> Iterator[FrameResult]:
     """Yield the results of the run, each one on disk."""
-    for result in job.predictor.propagate(job.session, job.options):
+    found = job.search.follow() if job.search else None
+    for result in found or job.predictor.propagate(job.session, job.options):
         labels.write(result.frame, job.session.masklets.labels(result.frame))
         yield result
 
@@ -213,7 +221,13 @@ def _finish(job: Job, labels: LabelStackWriter) -> Tracks:
     """Write what the run did not pass (prompted frames outside its range), then TIFF and tracks."""
     masklets = job.session.masklets
     seen = {frame for masklet in masklets for frame in masklet.frames}
-    for frame in sorted(seen - set(labels.frames_written)):
+    missing = seen - set(labels.frames_written)
+    if job.search is not None:
+        job.search.conclude()
+        write_prompts(job.results.prompts, job.session.prompts.all(), overwrite=job.overwrite)
+        # Objects that are dropped were on any of the frames.
+        missing = seen
+    for frame in sorted(missing):
         labels.write(frame, masklets.labels(frame))
     labels.save_tiff(job.results.labels_tiff, overwrite=job.overwrite)
     grid = grid_of(job.session.frames)
@@ -242,6 +256,7 @@ def _note(job: Job, report: JobReport) -> None:
             "gamma": list(mapping.gamma),
         },
         "propagate": asdict(job.options),
+        "search": job.search and {**asdict(job.search.find), **asdict(job.search.options)},
         "predictor": asdict(job.predictor.options),
         "objects": len(job.session.prompts.object_ids()),
         "is_complete": report.is_complete,

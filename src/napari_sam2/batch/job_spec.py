@@ -33,7 +33,13 @@ class JobSpec:
         default=None, metadata=_about("Label image or stack: each label is an object.")
     )
     automatic: bool = field(
-        default=False, metadata=_about("Objects are found on the first frame without a click.")
+        default=False, metadata=_about("Objects are found without a click, newcomers too.")
+    )
+    diameter: float | None = field(
+        default=None, metadata=_about("Diameter in pixels of the objects that are found.")
+    )
+    every: int | None = field(
+        default=None, metadata=_about("Frames from one search for objects to the next.")
     )
     name: str = field(
         default="", metadata=_about("Name of the results; that of the movie if not given.")
@@ -111,9 +117,9 @@ def _value(key: str, value: Any) -> Any:
             case "outputs":
                 parts = value.replace(";", " ").split() if isinstance(value, str) else value
                 return tuple(dict.fromkeys(map(str, parts)))
-            case "first" | "last" | "patience":
+            case "first" | "last" | "patience" | "every":
                 return int(value)
-            case "low" | "high":
+            case "low" | "high" | "diameter":
                 return float(value)
             case "automatic":
                 return _truth(value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import psutil
@@ -23,8 +24,12 @@ from napari_sam2.batch.movie_session import MovieSession
 from napari_sam2.batch.network import describe_network, predictor_of
 from napari_sam2.batch.outputs import write_outputs, write_strip
 from napari_sam2.batch.plan import PlannedJob, propagate_options
+from napari_sam2.batch.seeding import search_of
 from napari_sam2.io.read import read_movie
 from napari_sam2.io.session_file import read_session
+from napari_sam2.predictor.automatic_masklets import AutomaticMasklets
+from napari_sam2.predictor.automatic_state import SearchState
+from napari_sam2.predictor.results import FrameResult
 from napari_sam2.predictor.run_plan import plan_runs
 from napari_sam2.predictor.video import VideoPredictor
 
@@ -88,6 +93,7 @@ class _MovieRun:
         self._checkpoint = Checkpoint(folder.memories)
         self._process = psutil.Process()
         self._peak = 0
+        self._saved_prompts = -1
         self._open()
 
     def _open(self) -> None:
@@ -110,25 +116,58 @@ class _MovieRun:
 
     def track(self, watch: Watch) -> bool:
         """Track what is not tracked yet; return whether that is all of it."""
-        session, masks = self._opened.session, self._opened.masks
-        options = propagate_options(self._job, resume=True)
+        session = self._opened.session
         self._predictor.commit(session)
-        begun = {1: (1,), -1: (1, -1)}.get(self._progress.step, ())
-        left = sum(len(run.frames) for run in plan_runs(session, options))
         before, started = self._progress, time.perf_counter()
-        total = before.count + left
-        for result in self._predictor.propagate(session, options, begun):
+        search = self._search()
+        results, total = self._of_prompts() if search is None else self._of_search(search)
+        for result in results:
             # What was encoded for this frame must not decide how the next one is computed.
             session.features.clear()
             spent = before.seconds + time.perf_counter() - started
-            count = self._progress.count + 1
-            self._progress = Progress(result.step, result.frame, count, spent)
-            self._checkpoint.save(session, self._progress, masks.waiting())
-            masks.flush()
-            self._peak = max(self._peak, self._process.memory_info().rss)
-            if watch(self._job.title, count, total):
+            self._keep(result, search, spent)
+            if watch(self._job.title, self._progress.count, total):
                 return False
+        if search is not None:
+            search.decide()
+            self._progress = replace(self._progress, search=search.state.as_json())
+            self._checkpoint.save(session, self._progress, {})
+            search.conclude()
+            watch(self._job.title, total, total)
         return True
+
+    def _search(self) -> AutomaticMasklets | None:
+        kept = self._progress.search
+        state = None if kept is None else SearchState.from_json(kept)
+        return search_of(self._job, self._predictor, self._opened.session, state)
+
+    def _of_prompts(self) -> tuple[Iterator[FrameResult], int]:
+        """Return the results of the objects that have prompts, and how many they are in all."""
+        session, before = self._opened.session, self._progress
+        options = propagate_options(self._job, resume=True)
+        begun = {1: (1,), -1: (1, -1)}.get(before.step, ())
+        left = sum(len(run.frames) for run in plan_runs(session, options))
+        return self._predictor.propagate(session, options, begun), before.count + left
+
+    def _of_search(self, search: AutomaticMasklets) -> tuple[Iterator[FrameResult], int]:
+        """Return the results of a search, and how many they are at most."""
+        return search.follow(), search.most_results()
+
+    def _keep(self, result: FrameResult, search: AutomaticMasklets | None, spent: float) -> None:
+        """Bring the state after a frame to the disk."""
+        state = None
+        if search is not None:
+            # Prompts first: those that the state does not know are found again.
+            if self._opened.session.prompts.revision != self._saved_prompts:
+                self._opened.save_head()
+                self._saved_prompts = self._opened.session.prompts.revision
+            state = search.state.as_json()
+        count = self._progress.count + 1
+        self._progress = Progress(result.step, result.frame, count, spent, state)
+        masks = self._opened.masks
+        self._checkpoint.save(self._opened.session, self._progress, masks.waiting())
+        masks.flush()
+        self._peak = max(self._peak, self._process.memory_info().rss)
 
     def finish(self) -> MovieReport:
         """Write the session and the outputs, measure, and give the folder its name."""

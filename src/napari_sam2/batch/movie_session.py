@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from napari_sam2.batch.seeding import prompts_of
 from napari_sam2.editing.document import Document
 from napari_sam2.io.session_file import MovieStamp, SessionFolder, SessionRecord, read_session
 from napari_sam2.io.spilled_masks import SpilledMasks
+from napari_sam2.predictor.automatic_state import SearchState
 from napari_sam2.predictor.frames import ArrayFrames, IntensityMapping
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
@@ -74,11 +76,11 @@ class MovieSession:
         home = SessionFolder(folder.session, _named(stamp, job, record))
         opened = cls._open(job, home, settings, movie)
         if record is None:
-            for prompt in prompts_of(job, opened.session, predictor):
+            for prompt in prompts_of(job):
                 opened.session.add(prompt)
         else:
             opened._take(record, with_objects=is_same)
-        if not opened.session.prompts.object_ids():
+        if not (opened.session.prompts.object_ids() or job.automatic):
             raise ValueError("no object has a prompt: there is nothing to track")
         predictor.restore(opened.session)
         opened.save_head()
@@ -107,6 +109,8 @@ class MovieSession:
         session = opened.session
         predictor.restore(session, [])
         progress, waiting = checkpoint.load(session, str(predictor.runtime.device))
+        if progress.search is not None:
+            opened._forget_but(SearchState.from_json(progress.search).seeded)
         for frame, records in waiting.items():
             for object_id in set(opened.masks.on(frame)) - set(records):
                 session.masklets.remove(object_id, [frame])
@@ -148,6 +152,12 @@ class MovieSession:
             self.document.objects[daughter] = replace(info, parent=mother)
         self.masks.compact()
         self.save_head()
+
+    def _forget_but(self, seeded: Container[int]) -> None:
+        """Forget objects that were found after the state was kept: they are found again."""
+        for object_id in self.session.prompts.object_ids():
+            if object_id not in seeded:
+                self.session.prompts.remove_object(object_id)
 
     def _take(self, record: SessionRecord, *, with_objects: bool) -> None:
         """Take prompts and, of the same movie, what is known of objects; rejected ones rest."""

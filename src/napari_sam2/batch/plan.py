@@ -11,7 +11,7 @@ from typing import Literal
 from napari_sam2.batch.job_spec import SEEDS, JobSpec
 from napari_sam2.batch.movie_folder import ENDINGS, MovieFolder
 from napari_sam2.batch.report import report_problem
-from napari_sam2.batch.seeding import check_automatic
+from napari_sam2.batch.seeding import check_search
 from napari_sam2.io.prompts_file import read_prompts
 from napari_sam2.io.read import read_movie
 from napari_sam2.io.session_file import read_session
@@ -148,8 +148,7 @@ def _planned(job: JobSpec, overwrite: bool) -> PlannedJob:
     if len(job.seeds) != 1:
         given = " and ".join(job.seeds) or "none"
         raise ValueError(f"its prompts come from {given}: give one of {', '.join(SEEDS)}")
-    if job.automatic:
-        check_automatic()
+    check_search(job)
     if not job.out:
         raise ValueError("no folder for its results is given: give `out`")
     unknown = [name for name in job.outputs if name not in ENDINGS]

@@ -1,4 +1,4 @@
-"""Where the prompts of a job come from."""
+"""Where the objects of a job come from: prompts that were given, or a search of the movie."""
 
 from __future__ import annotations
 
@@ -6,41 +6,62 @@ from collections.abc import Iterable
 
 from napari_sam2.batch.job_spec import JobSpec
 from napari_sam2.io.prompts_file import read_prompts
+from napari_sam2.predictor.automatic_masklets import AutomaticMasklets
+from napari_sam2.predictor.automatic_options import AutomaticOptions, FindOptions
+from napari_sam2.predictor.automatic_state import SearchState
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
 from napari_sam2.prompts import Prompt
 
-__all__ = ["check_automatic", "prompts_of"]
+__all__ = ["check_search", "prompts_of", "search_of"]
 
 
-def prompts_of(job: JobSpec, session: VideoSession, predictor: VideoPredictor) -> Iterable[Prompt]:
-    """Return the prompts of a job that is begun without a session.
+def prompts_of(job: JobSpec) -> Iterable[Prompt]:
+    """Return the prompts of a job that is begun without a session; none of an automatic one.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read.
+    """
+    path = job.prompts or job.labels
+    return () if path is None else read_prompts(path)
+
+
+def search_of(
+    job: JobSpec, predictor: VideoPredictor, session: VideoSession, state: SearchState | None
+) -> AutomaticMasklets | None:
+    """Return the search for objects that a job asks for, None if it has prompts.
 
     Parameters
     ----------
     job : JobSpec
-    session : VideoSession
-        Its movie, without a prompt.
     predictor : VideoPredictor
+    session : VideoSession
+    state : SearchState or None
+        How far an earlier run of the same job came.
+    """
+    if not job.automatic:
+        return None
+    return AutomaticMasklets(predictor, session, *_options(job), state or SearchState())
+
+
+def check_search(job: JobSpec) -> None:
+    """Refuse a search that cannot be made.
 
     Raises
     ------
     ValueError
-        If there is nothing to track.
+        If an option is out of its bounds or of no use.
     """
-    path = job.prompts or job.labels
-    if path is not None:
-        return read_prompts(path)
-    check_automatic()
-    return ()
+    _options(job)
+    if not job.automatic and (job.diameter is not None or job.every is not None):
+        raise ValueError("`diameter` and `every` are for jobs with `automatic`")
+    if job.automatic and job.direction != "both":
+        raise ValueError("an automatic job goes both ways: leave `direction` out")
 
 
-def check_automatic() -> None:
-    """Refuse jobs without a click where nothing finds objects by itself.
-
-    Raises
-    ------
-    ValueError
-        Always, in this version.
-    """
-    raise ValueError("automatic prompts are not available in this version: give prompts or labels")
+def _options(job: JobSpec) -> tuple[FindOptions, AutomaticOptions]:
+    find = FindOptions(diameter=job.diameter)
+    every = AutomaticOptions().every if job.every is None else job.every
+    return find, AutomaticOptions(every=every, start=job.first, stop=job.last)

@@ -19,6 +19,8 @@ def collect_prompts(
     boxes: Iterable[str],
     others: Iterable[Prompt] = (),
     grid: PlaneGrid | None = None,
+    *,
+    may_be_none: bool = False,
 ) -> list[Prompt]:
     """Return the prompts of a file and of the command line, with ids for those without.
 
@@ -32,6 +34,8 @@ def collect_prompts(
         Prompts that are complete; their ids are taken.
     grid : PlaneGrid, optional
         Of a movie of stacks: points and boxes then have Z after T.
+    may_be_none : bool
+        Whether no prompt at all is no error.
 
     Returns
     -------
@@ -47,10 +51,10 @@ def collect_prompts(
         points = [_plane_first(text, grid, "--point") for text in points]
         boxes = [_plane_first(text, grid, "--box") for text in boxes]
     given = [*others, *map(_point, points), *map(_box, boxes)]
-    if not given:
+    if not given and not may_be_none:
         raise ValueError(
             "no prompt is given, so there is nothing to track: use --point T,Y,X, "
-            "--box T,Y0,X0,Y1,X1 or --prompts FILE"
+            "--box T,Y0,X0,Y1,X1, --prompts FILE, or --auto to find objects"
         )
     taken = {prompt.object_id for prompt in given}
     free = (number for number in range(1, len(given) + len(taken) + 1) if number not in taken)

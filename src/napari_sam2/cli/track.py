@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from napari_sam2.cli.arguments import collect_prompts, parse_frames
 from napari_sam2.cli.console import run_with_progress, say_report
 from napari_sam2.cli.opening import load_predictor, open_session
 from napari_sam2.cli.options import Device, Model, Out, Overwrite, Precision
+from napari_sam2.cli.searching import Auto, Diameter, Every, Settings, search_options
 
 __all__ = ["INTERRUPTED", "track"]
 
@@ -36,6 +38,10 @@ def track(
     prompts: Annotated[
         Path | None, typer.Option(help="Prompts as JSON or CSV, or a label image or stack.")
     ] = None,
+    auto: Auto = False,
+    diameter: Diameter = None,
+    every: Every = None,
+    settings: Settings = None,
     model: Model = "bundled",
     device: Device = None,
     dtype: Precision = None,
@@ -63,7 +69,7 @@ def track(
     high: Annotated[float | None, typer.Option(help="Raw value shown as white.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Track objects from points, boxes or masks; write labels and tracks.
+    """Track objects from points, boxes or masks, or without any; write labels and tracks.
 
     Points and boxes without an object are objects of their own. Coordinates are pixels of the
     frame, T and pixel centres count from 0. A movie with time and depth is tracked as one of
@@ -72,14 +78,17 @@ def track(
     from napari_sam2.batch.job import Job, ResultFolder
     from napari_sam2.io.prompts_file import read_prompts
     from napari_sam2.io.read import read_stacks
+    from napari_sam2.predictor.automatic_masklets import AutomaticMasklets
     from napari_sam2.predictor.composed_frames import grid_of
     from napari_sam2.predictor.options import PropagateOptions
 
     others = read_prompts(prompts) if prompts else []
     start, stop = parse_frames(frames)
+    search = search_options(auto, diameter, every, settings or [], (start, stop))
     array, letters = read_stacks(movie, axes)
     session = open_session(array, channels, low, high, letters)
-    given = collect_prompts(point or [], box or [], others, grid_of(session.frames))
+    grid = grid_of(session.frames)
+    given = collect_prompts(point or [], box or [], others, grid, may_be_none=auto)
     for prompt in given:
         session.add(prompt)
     results = ResultFolder(out)
@@ -87,7 +96,10 @@ def track(
     predictor, about = load_predictor(model, device, dtype, view)
     options = PropagateOptions(direction=direction, start=start, stop=stop, along=along)
     about = {"movie": str(Path(movie).absolute()), **about}
-    report = run_with_progress(Job(session, predictor, results, options, overwrite, about))
+    job = Job(session, predictor, results, options, overwrite, about)
+    if search is not None:
+        job = replace(job, search=AutomaticMasklets(predictor, session, *search))
+    report = run_with_progress(job)
     say_report(report)
     if not report.is_complete:
         raise typer.Exit(INTERRUPTED)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam2.masklets import MaskRecord
-from napari_sam2.predictor.automatic import ObjectFinder, covered_part
+from napari_sam2.predictor.automatic import ObjectFinder, covered_part, without_duplicates
 from napari_sam2.predictor.automatic_options import AutomaticOptions, FindOptions
+from napari_sam2.predictor.automatic_state import SearchState
 from napari_sam2.predictor.composed_frames import grid_of
 from napari_sam2.predictor.options import PropagateOptions
 from napari_sam2.predictor.results import FrameResult, ObjectResult
@@ -45,18 +46,15 @@ class AutomaticMasklets:
 
     Attributes
     ----------
-    seeded : dict of int to int
-        Object that was found to the key frame it was found on.
-    searched : set of int
-        Key frames that have been searched.
+    state : SearchState
+        How far it is; with it and the session a run goes on in another process.
     """
 
     predictor: VideoPredictor
     session: VideoSession
     find: FindOptions = field(default_factory=FindOptions)
     options: AutomaticOptions = field(default_factory=AutomaticOptions)
-    seeded: dict[int, int] = field(default_factory=dict)
-    searched: set[int] = field(default_factory=set)
+    state: SearchState = field(default_factory=SearchState)
 
     @property
     def key_frames(self) -> tuple[int, ...]:
@@ -64,33 +62,84 @@ class AutomaticMasklets:
         start, stop = self._range()
         return tuple(range(start, stop + 1, self.options.every))
 
+    def most_results(self) -> int:
+        """Return how many results a run from the beginning yields at most."""
+        start, stop = self._range()
+        return len(self.key_frames) + 2 * (stop - start + 1)
+
     def run(self) -> Iterator[FrameResult]:
-        """Find and follow.
+        """Find, follow and drop what is short or unsure.
 
         Yields
         ------
         FrameResult
-            As `VideoPredictor.propagate` does: each is a commit point. Closing the generator
-            leaves a valid session, and calling `run` again goes on there. A result without
-            objects is a frame on which a mask was taken away. Masklets are dropped after the
-            last one: whoever writes or shows labels reads all frames again then.
+            As `follow` does. Masklets are dropped after the last one: whoever writes or shows
+            labels reads all frames again then.
 
         Raises
         ------
         ValueError
             If the movie is one of stacks, or the range is not in it.
         """
+        yield from self.follow()
+        self.conclude()
+
+    def follow(self) -> Iterator[FrameResult]:
+        """Find and follow.
+
+        Yields
+        ------
+        FrameResult
+            As `VideoPredictor.propagate` does: each is a commit point. Closing the generator
+            leaves a valid session, and calling it again goes on there. A result without objects
+            is a frame on which nothing was found, or a mask was taken away.
+
+        Raises
+        ------
+        ValueError
+            If the movie is one of stacks, or the range is not in it.
+        """
+        yield from (result for result in self.steps() if result is not None)
+
+    def steps(self) -> Iterator[FrameResult | None]:
+        """Find and follow in smaller steps: None is a breath while a key frame is searched.
+
+        What a search has found by then is lost if the generator is closed there, and found again.
+        """
         if not grid_of(self.session.frames).is_line:
             raise ValueError("objects of stacks are not found automatically; choose one slice")
         _, stop = self._range()
-        for key in self.key_frames:
-            if key not in self.searched:
-                yield self._seed(key)
-            yield from self._backward(key)
+        for key in self.key_frames if self.state.dropped is None else ():
+            if key not in self.state.searched:
+                yield from self._seed(key)
+            if key not in self.state.joined:
+                yield from self._backward(key)
             if self.session.prompts.object_ids():
                 until = min(key + self.options.every, stop)
-                yield from self._follow("forward", key, until)
-        self._drop_inconsistent()
+                yield from self._follow(1, (key, until), key)
+
+    def conclude(self) -> None:
+        """Remove the objects found that are seen on few frames or are not sure.
+
+        May be called again, also in a process that goes on: what is dropped is decided once.
+        """
+        if self.state.dropped is None:
+            self.decide()
+        for object_id in self.state.dropped or ():
+            self.session.remove_object(object_id)
+            self.state.seeded.pop(object_id, None)
+
+    def decide(self) -> None:
+        """Choose what is dropped; nothing is found or followed after that."""
+        start, stop = self._range()
+        least = min(self.options.least_frames, stop - start + 1)
+        dropped = set()
+        for object_id in self.state.seeded:
+            quality = quality_of(self.session.masklets, object_id)
+            seen = int((quality.area > 0).sum())
+            if seen < least or (quality.confidence or 0.0) < self.options.least_confidence:
+                dropped.add(object_id)
+        self.state.dropped = dropped
 
     def _range(self) -> tuple[int, int]:
         last = self.session.num_frames - 1
@@ -100,16 +149,19 @@ class AutomaticMasklets:
             raise ValueError(f"frames {start} to {stop} are no range: the movie has 0 to {last}")
         return start, stop
 
-    def _seed(self, key: int) -> FrameResult:
+    def _seed(self, key: int) -> Iterator[FrameResult | None]:
         """Give a mask prompt to every object of a key frame that nothing covers."""
         started = perf_counter()
         finder = ObjectFinder(self.predictor.model, self.predictor.runtime, self.find)
-        found = finder.find(self.session, key)
         taken = self._taken(key)
+        proposed: list[MaskRecord] = []
+        for some in finder.look(self.session, key, taken):
+            proposed += some
+            yield None
         size = self.session.shape[1:]
         known = {*self.session.prompts.object_ids(), *self.session.masklets.object_ids()}
-        number = max({*known, *self.seeded}, default=0)
-        for record in found:
+        number = max({*known, *self.state.seeded}, default=0)
+        for record in without_duplicates(proposed, self.find.most_overlap):
             if covered_part(record, taken) > self.find.most_overlap:
                 continue
             y0, x0, y1, x1 = record.bbox
@@ -117,51 +169,59 @@ class AutomaticMasklets:
             mask[y0:y1, x0:x1] = record.crop() & ~taken[y0:y1, x0:x1]
             number += 1
             self.session.add(MaskPrompt(number, key, mask))
-            self.seeded[number] = key
+            self.state.seeded[number] = key
         self.predictor.commit(self.session)
-        self.searched.add(key)
-        records = {i: self.session.masklets.record(i, key) for i in self.seeded}
+        self.state.searched.add(key)
+        records = {i: self.session.masklets.record(i, key) for i in self.state.seeded}
         objects = [ObjectResult(i, key, r) for i, r in records.items() if r is not None]
         elapsed = perf_counter() - started
-        return FrameResult(key, tuple(objects), self.session.generation, elapsed)
+        yield FrameResult(key, tuple(objects), self.session.generation, elapsed)
 
     def _backward(self, key: int) -> Iterator[FrameResult]:
         """Follow newcomers of a key frame back to the one before, and end them where others are."""
         first = max(key - self.options.every + 1, self.key_frames[0])
-        newcomers = tuple(i for i, seed in self.seeded.items() if seed == key)
-        if not newcomers or first >= key:
-            return
-        yield from self._follow("backward", first, key, newcomers)
-        for object_id in newcomers:
-            for frame in range(key - 1, first - 1, -1):
-                record = self.session.masklets.record(object_id, frame)
-                others = self._taken(frame, object_id)
-                if record is None or covered_part(record, others) > self.find.most_overlap:
-                    held = self.session.masklets.frames(object_id)
-                    gone = [one for one in held if first <= one <= frame]
-                    self.session.masklets.remove(object_id, gone)
-                    for lost in gone:
-                        yield FrameResult(lost, (), self.session.generation, 0.0)
-                    break
+        newcomers = tuple(i for i, seed in self.state.seeded.items() if seed == key)
+        emptied: set[int] = set()
+        if newcomers and first < key:
+            yield from self._follow(-1, (first, key), key, newcomers)
+            for object_id in newcomers:
+                emptied |= self._end(object_id, first, key)
+        # Before the first result: a run that is ended there does not follow them once more.
+        self.state.joined.add(key)
+        for frame in sorted(emptied):
+            yield FrameResult(frame, (), self.session.generation, 0.0)
+
+    def _end(self, object_id: int, first: int, key: int) -> set[int]:
+        """Let a newcomer begin where no other object is; return the frames it was taken from."""
+        masklets = self.session.masklets
+        for frame in range(key - 1, first - 1, -1):
+            record = masklets.record(object_id, frame)
+            others = self._taken(frame, object_id)
+            if record is None or covered_part(record, others) > self.find.most_overlap:
+                gone = {one for one in masklets.frames(object_id) if first <= one <= frame}
+                masklets.remove(object_id, gone)
+                return gone
+        return set()
 
     def _follow(
-        self, direction: str, start: int, stop: int, objects: tuple[int, ...] | None = None
+        self, step: int, frames: tuple[int, int], key: int, objects: tuple[int, ...] | None = None
     ) -> Iterator[FrameResult]:
         options = PropagateOptions(
             objects=objects,
-            direction="forward" if direction == "forward" else "backward",
-            start=start,
-            stop=stop,
+            direction="forward" if step == 1 else "backward",
+            start=frames[0],
+            stop=frames[1],
             resume=True,
         )
-        step = 1 if direction == "forward" else -1
-        for result in self.predictor.propagate(self.session, options):
+        begun = (step,) if self.state.passing == (key, step) else ()
+        for result in self.predictor.propagate(self.session, options, begun):
+            self.state.passing = key, step
             found = [self._whole(one, step) for one in result.objects]
             yield replace(result, objects=tuple(found))
 
     def _whole(self, one: ObjectResult, step: int) -> ObjectResult:
         """Keep one piece of an object that was found: another may be somebody who has just come."""
-        if one.object_id not in self.seeded or one.record.prompted:
+        if one.object_id not in self.state.seeded or one.record.prompted:
             return one
         before = self.session.masklets.record(one.object_id, one.frame - step)
         record = nearest_piece(one.record, before)
@@ -179,17 +239,6 @@ class AutomaticMasklets:
                 y0, x0, y1, x1 = record.bbox
                 taken[y0:y1, x0:x1] |= record.crop()
         return taken
-
-    def _drop_inconsistent(self) -> None:
-        start, stop = self._range()
-        least = min(self.options.least_frames, stop - start + 1)
-        for object_id in list(self.seeded):
-            quality = quality_of(self.session.masklets, object_id)
-            seen = int((quality.area > 0).sum())
-            is_sure = (quality.confidence or 0.0) >= self.options.least_confidence
-            if seen < least or not is_sure:
-                self.session.remove_object(object_id)
-                del self.seeded[object_id]
 
 
 def nearest_piece(record: MaskRecord, before: MaskRecord | None) -> MaskRecord:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+
+__all__ = ["AutomaticOptions", "FindOptions", "help_of", "parse_options"]
 
 
 def _about(title: str, text: str, **bounds: float) -> dict[str, Any]:
@@ -27,15 +30,31 @@ class FindOptions:
         default=0.5,
         metadata=_about("Spacing", "Distance of grid points, in diameters.", ge=0.1, le=2.0),
     )
-    least_iou: float = field(
-        default=0.7,
-        metadata=_about("Least IoU", "Least overlap that the network expects.", ge=0.0, le=1.0),
+    first_iou: float = field(
+        default=0.55,
+        metadata=_about(
+            "First IoU",
+            "Least overlap that the network expects of what it finds at a point, before it looks "
+            "once more with the box of that.",
+            ge=0.0,
+            le=1.0,
+        ),
     )
     least_stability: float = field(
-        default=0.8,
+        default=0.6,
         metadata=_about(
             "Least stability",
-            "Least overlap of the masks cut at a logit of 1 and of -1.",
+            "Least overlap of the masks found at a point, cut at logits of 0.5 and -0.5.",
+            ge=0.0,
+            le=1.0,
+        ),
+    )
+    least_iou: float = field(
+        default=0.72,
+        metadata=_about(
+            "Least IoU",
+            "Least overlap that the network expects in the end; lower finds more, and more that "
+            "is wrong.",
             ge=0.0,
             le=1.0,
         ),
@@ -92,6 +111,46 @@ class AutomaticOptions:
 
     def __post_init__(self) -> None:
         _check(self)
+
+
+def help_of(name: str) -> str:
+    """Return the help of an option of either kind."""
+    found = {one.name: one for kind in (FindOptions, AutomaticOptions) for one in fields(kind)}
+    return str(found[name].metadata["help"])
+
+
+def parse_options(values: Mapping[str, str]) -> tuple[FindOptions, AutomaticOptions]:
+    """Read options of both kinds from text.
+
+    Parameters
+    ----------
+    values : mapping of str to str
+        By the names of the fields; those that are not given keep their defaults.
+
+    Raises
+    ------
+    ValueError
+        If there is no such option, or a value is no number or outside its bounds.
+    """
+    kinds = (FindOptions, AutomaticOptions)
+    names = [one.name for kind in kinds for one in fields(kind)]
+    strange = [name for name in values if name not in names]
+    if strange:
+        raise ValueError(f"there is no option {strange[0]!r}: choose of {', '.join(names)}")
+    read: dict[str, Any] = {name: _number(name, text) for name, text in values.items()}
+    find, follow = (
+        {one.name: read[one.name] for one in fields(kind) if one.name in read} for kind in kinds
+    )
+    return FindOptions(**find), AutomaticOptions(**follow)
+
+
+def _number(name: str, text: str) -> float | int:
+    is_whole = name in ("every", "start", "stop", "least_frames")
+    try:
+        return int(text) if is_whole else float(text)
+    except ValueError:
+        what = "a whole number" if is_whole else "a number"
+        raise ValueError(f"{name} is {text!r}: give {what}") from None
 
 
 def _check(options: FindOptions | AutomaticOptions) -> None:
