@@ -173,7 +173,7 @@ def test_the_picker_of_the_labels_layer_picks_too(
 def test_labels_of_another_layer_are_taken_with_the_form(open_dock, synthetic, screenshot, qtbot):
     viewer, widget = open_dock(synthetic.images)
     panel, told = widget.seed_panel, widget.status_label
-    panel.expand(animate=False)
+    widget.folds.seeds.expand(animate=False)
     panel.take_button.click()
     assert told.text() == "There is no other Labels layer: open one first"
     found = viewer.add_labels(np.array(synthetic.labels), name="found")

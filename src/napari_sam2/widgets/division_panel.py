@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QGridLayout, QLabel, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtWidgets import QGridLayout, QListWidget, QListWidgetItem, QWidget
 
 from napari_sam2.widgets.keys import tip
 from napari_sam2.widgets.object_panel import plain_button
@@ -36,7 +36,6 @@ class DivisionPanel(QWidget):
         self.dismiss_button = plain_button(
             "Dismiss", tip("dismiss_division"), self._divisions.dismiss
         )
-        self.title = QLabel()
         self.list = QListWidget()
         self.list.setToolTip(
             "Where objects seem to divide; the number is how sure that is.\n"
@@ -50,8 +49,7 @@ class DivisionPanel(QWidget):
         layout.addWidget(self.divide_button, 0, 0)
         layout.addWidget(self.accept_button, 0, 1)
         layout.addWidget(self.dismiss_button, 0, 2)
-        layout.addWidget(self.title, 1, 0, 1, 3)
-        layout.addWidget(self.list, 2, 0, 1, 3)
+        layout.addWidget(self.list, 1, 0, 1, 3)
         self._divisions.changed.connect(self._show)
         self._divisions.asking_changed.connect(self._show_asking)
         controller.events.image_changed.connect(self._show_image)
@@ -77,14 +75,13 @@ class DivisionPanel(QWidget):
         self._is_filling = True
         self.list.clear()
         for one in proposals:
-            text = f"Object {one.mother} on frame {one.frame}"
+            text = f"Object {one.mother} at {self._divisions.where(one.frame)}"
             item = QListWidgetItem(f"{text}  ·  {one.confidence:.0%}")
             self.list.addItem(item)
             if one is chosen:
                 self.list.setCurrentItem(item)
         self._is_filling = False
         count = len(proposals)
-        self.title.setText(f"{count or 'No'} division{'s' * (count != 1)} proposed")
         self.list.setVisible(count > 0)
         for button in (self.accept_button, self.dismiss_button):
             button.setEnabled(count > 0)

@@ -23,6 +23,7 @@ from napari_sam2.widgets.candidate_panel import CandidatePanel
 from napari_sam2.widgets.controller import SegmentationController
 from napari_sam2.widgets.data_panel import DataPanel
 from napari_sam2.widgets.division_panel import DivisionPanel
+from napari_sam2.widgets.dock_folds import DockFolds
 from napari_sam2.widgets.model_panel import ModelPanel
 from napari_sam2.widgets.object_panel import ObjectPanel
 from napari_sam2.widgets.opening import prefer_sessions
@@ -90,27 +91,14 @@ class TrackWidget(QWidget):
         self.division_panel = DivisionPanel(self.controller)
         self.activity = Activity(self.controller)
         self.session_panel = SessionPanel(self.controller)
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        panels = (
-            self.source_panel,
-            self.data_panel,
-            self.model_panel,
-            self.object_panel,
-            self.candidate_panel,
-            self.seed_panel,
-            self.run_panel,
-            self.division_panel,
-            self.review_panel,
-            self.session_panel,
+        self.folds = DockFolds(
+            self.controller,
+            self.preferences,
+            (self.data_panel, self.model_panel, self.seed_panel, self.division_panel),
         )
-        for panel in panels:
-            layout.addWidget(panel)
-            layout.addWidget(_line())
-        layout.setStretchFactor(self.review_panel, 1)
         outside = QVBoxLayout(self)
         outside.setContentsMargins(0, 0, 0, 0)
-        outside.addWidget(_scrolling(content), 1)
+        outside.addWidget(_scrolling(self._arranged()), 1)
         outside.addWidget(self.status_label)
         self.controller.events.status_changed.connect(self._show_status)
         keys.bind(viewer, self.controller, both=self.run_panel.run)
@@ -118,6 +106,25 @@ class TrackWidget(QWidget):
         prefer_sessions()
         self._choose_first_image()
         self.controller.models.begin(self.preferences, DEFAULT_MODEL)
+
+    def _arranged(self) -> QWidget:
+        """Return the panels under one another: what is clicked most on top."""
+        content = QWidget()
+        layout = QVBoxLayout(content)
+        layout.setSpacing(4)
+        groups = (
+            (self.source_panel, self.folds.data, self.folds.model),
+            (self.object_panel, self.candidate_panel, self.folds.seeds),
+            (self.run_panel,),
+            (self.folds.divisions, self.review_panel),
+            (self.session_panel,),
+        )
+        for group in groups:
+            for panel in group:
+                layout.addWidget(panel)
+            layout.addWidget(_line())
+        layout.setStretchFactor(self.review_panel, 1)
+        return content
 
     def shut_down(self) -> None:
         """End the worker and let go of the viewer; the layers stay. Can be called twice."""

@@ -26,20 +26,31 @@ class FrameRangeRow(QWidget):
 
     def __init__(self, controller: SegmentationController) -> None:
         super().__init__()
-        self._frames = controller.frames
+        self._controller, self._frames = controller, controller.frames
         self.slider = QRangeSlider(Qt.Orientation.Horizontal)
         self.slider.setToolTip("First and last frame of a run\nsam2.frames.choose(20, 40)")
         self.start_box = _frame_box(tip("start"), self._choose_from_boxes)
         self.stop_box = _frame_box(tip("stop"), self._choose_from_boxes)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(QLabel("Frames"))
+        self.unit_label = QLabel("Frames")
+        layout.addWidget(self.unit_label)
         layout.addWidget(self.start_box)
         layout.addWidget(self.slider, 1)
         layout.addWidget(self.stop_box)
         self.slider.valueChanged.connect(self._choose_from_slider)
         self._frames.changed.connect(self._show)
+        controller.route.changed.connect(self._show_unit)
+        controller.events.image_changed.connect(self._show_unit)
         self._show(self._frames.start, self._frames.stop)
+        self._show_unit()
+
+    def _show_unit(self, *_: object) -> None:
+        """Say what is counted: in stacks the times or slices of the way that runs go."""
+        layers = self._controller.layers
+        has_depth = layers is not None and not layers.movie.grid.is_line
+        stacks = "Slices" if self._controller.route.along == "z" else "Times"
+        self.unit_label.setText(stacks if has_depth else "Frames")
 
     def _choose_from_slider(self, value: tuple[float, float]) -> None:
         self._frames.choose(*map(int, value))

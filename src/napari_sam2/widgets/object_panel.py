@@ -64,8 +64,8 @@ class ObjectPanel(QWidget):
         self.next_button = plain_button("›", tip("next"), controller.objects.next)
         self.clear_button = plain_button("Clear frame", tip("clear"), controller.clear_frame)
         self.delete_button = plain_button("Delete object", tip("delete"), controller.delete_object)
-        self.undo_button = plain_button("Undo", tip("undo"), controller.undo)
-        self.redo_button = plain_button("Redo", tip("redo"), controller.redo)
+        self.undo_button = plain_button("↶", tip("undo"), controller.undo)
+        self.redo_button = plain_button("↷", tip("redo"), controller.redo)
         self._arrange()
         controller.edits.changed.connect(self._show_history)
         controller.objects.changed.connect(self._show_object)
@@ -86,10 +86,15 @@ class ObjectPanel(QWidget):
         choice.addWidget(self.swatch)
         choice.addWidget(self.name_label, 1)
         choice.addWidget(self.next_button)
+        for button in (self.undo_button, self.redo_button):
+            button.setFixedWidth(2 * button.sizeHint().height())
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(choice, 0, 0, 1, 4)
-        layout.addWidget(self.new_button, 0, 4, 1, 2)
+        top = QHBoxLayout()
+        top.addLayout(choice, 1)
+        for button in (self.new_button, self.undo_button, self.redo_button):
+            top.addWidget(button)
+        layout.addLayout(top, 0, 0, 1, 6)
         tools = QHBoxLayout()
         tools.setSpacing(2)
         for button in self.tool_buttons.values():
@@ -98,8 +103,6 @@ class ObjectPanel(QWidget):
         layout.addWidget(self.sign_button, 2, 0, 1, 2)
         layout.addWidget(self.clear_button, 2, 2, 1, 2)
         layout.addWidget(self.delete_button, 2, 4, 1, 2)
-        layout.addWidget(self.undo_button, 3, 0, 1, 3)
-        layout.addWidget(self.redo_button, 3, 3, 1, 3)
 
     def _tool_button(self, name: Any) -> QPushButton:
         """Return the button that takes up a tool."""

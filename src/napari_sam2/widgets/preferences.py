@@ -26,6 +26,8 @@ class Preferences:
         Whether the slider follows a run.
     minutes : float
         How long a fine-tuning takes.
+    open_folds : str
+        Names of the parts of the dock that are open, with spaces between.
     """
 
     model: str = ""
@@ -34,6 +36,7 @@ class Preferences:
     megabytes: int = 64
     follow: bool = True
     minutes: float = 10.0
+    open_folds: str = "divisions"
 
     @classmethod
     def load(cls) -> Preferences:
@@ -46,6 +49,15 @@ class Preferences:
             except (TypeError, ValueError):
                 continue
         return found
+
+    def is_open(self, fold: str) -> bool:
+        """Whether a part of the dock is open."""
+        return fold in self.open_folds.split()
+
+    def keep_open(self, fold: str, is_open: bool) -> None:
+        """Note whether a part of the dock is open."""
+        others = [name for name in self.open_folds.split() if name != fold]
+        self.keep(open_folds=" ".join([*others, fold] if is_open else others))
 
     def keep(self, **changes: Any) -> None:
         """Change values and write them."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLineEdit, QWidget
-from superqt import QCollapsible
 
 from napari_sam2.widgets.object_panel import plain_button
 from napari_sam2.widgets.seed_labels import Frames, parse_frames
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 CHOICES = ("This frame", "All frames", "Frames:")
 
 
-class SeedPanel(QCollapsible):
-    """Which labels, on which frames; folded away as long as nobody needs it.
+class SeedPanel(QWidget):
+    """Which labels, on which frames.
 
     Parameters
     ----------
@@ -30,7 +29,7 @@ class SeedPanel(QCollapsible):
     """
 
     def __init__(self, viewer: ViewerModel, controller: SegmentationController) -> None:
-        super().__init__("Labels as prompts")
+        super().__init__()
         self._viewer = viewer
         self._controller = controller
         self.layer_box = QComboBox()
@@ -54,15 +53,13 @@ class SeedPanel(QCollapsible):
             'sam2.seeds.take(viewer.layers["labels"], [0, 5])',
             self.take,
         )
-        content = QWidget()
-        layout = QGridLayout(content)
+        layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.layer_box, 0, 0, 1, 2)
         layout.addWidget(self.match_box, 0, 2)
         layout.addWidget(self.frames_box, 1, 0)
         layout.addWidget(self.frames_edit, 1, 1)
         layout.addWidget(self.take_button, 1, 2)
-        self.addWidget(content)
         self.frames_box.currentIndexChanged.connect(
             lambda index: self.frames_edit.setEnabled(index == len(CHOICES) - 1)
         )
