@@ -8,6 +8,7 @@ and one with all that is on disk whenever everything is. The number of the proce
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -24,10 +25,16 @@ from napari.layers._source import layer_source
 
 from napari_sam2.model.config import PRESETS
 from napari_sam2.prompts import PointPrompt
+from napari_sam2.widgets import engine as engine_module
 from napari_sam2.widgets.controller import SegmentationController
 from napari_sam2.widgets.engine import Engine
 from napari_sam2.widgets.layers import SegmentationLayers
 from napari_sam2.widgets.open_movie import OpenMovie
+
+
+def short(prompt: object) -> str:
+    """Return by what a prompt is known in the log."""
+    return hashlib.sha256(repr(prompt).encode()).hexdigest()[:12]
 
 
 class Work:
@@ -48,19 +55,33 @@ class Work:
 
     def listen(self, movie: OpenMovie) -> None:
         """Hear of each change before it is saved."""
-        self.movie = movie
+        self.movie, self.is_tracking, self.is_news = movie, False, False
+        movie.take_frame = self.tracking(movie.take_frame)
+        movie.take_followed = self.tracking(movie.take_followed)
         movie.changed.connect(self.note)
         self.attach(movie)
 
+    def tracking(self, take):
+        """Mark in the log what a run or a follow-up has made."""
+
+        def marked(*frame) -> None:
+            self.is_tracking = True
+            take(*frame)
+            self.is_tracking = False
+
+        return marked
+
     def note(self, frames: set[int]) -> None:
         """Log prompts and masks as they are now, which is before they are saved."""
-        self.write({"now": self.state(frames), "frames": sorted(frames)})
+        tracked = self.is_tracking
+        self.is_news = True
+        self.write({"now": self.state(frames), "frames": sorted(frames), "tracked": tracked})
 
     def state(self, frames: set[int] | None = None) -> dict:
         """Return every prompt, and the masks of these frames or of all."""
         document = self.movie.document
         return {
-            "prompts": sorted(repr(prompt) for prompt in document.prompts.all()),
+            "prompts": sorted(short(prompt) for prompt in document.prompts.all()),
             "masks": sorted(
                 (masklet.object_id, frame, record.area)
                 for masklet in document.masklets
@@ -83,12 +104,9 @@ class Work:
 
     def log_saved(self) -> None:
         saver = self.controller.sessions._savers.get(self.movie)
-        if saver is None or not saver.is_saved:
-            return
-        state = self.state()
-        if state != getattr(self, "last", None):
-            self.last = state
-            self.write({"saved": state})
+        if self.is_news and saver is not None and saver.is_saved:
+            self.is_news = False
+            self.write({"saved": self.state()})
 
     def act(self, rng: random.Random) -> None:
         """Do something that a user does."""
@@ -115,7 +133,7 @@ class Work:
             controller.edits.rename(controller.objects.ids()[0], f"cell {rng.random():.3f}")
         elif what == "undo":
             controller.undo()
-        self.until(lambda: False, rng.uniform(0.02, 0.15))
+        self.until(lambda: False, rng.uniform(0.01, 0.06))
 
 
 def work_until_killed(viewer: ViewerModel, folder: Path, seed: int, network: str) -> None:
@@ -131,8 +149,10 @@ def main() -> None:
     preset = pickle.loads(Path(config).read_bytes())
     PRESETS[preset.name] = preset
     np.seterr(all="ignore")
-    # Once, for all: what napari and the engine import when they are first used.
-    torch.set_num_threads(1)
+    # Once, for all: the network, and what napari and the engine import when they are first used.
+    predictor = engine_module.load_predictor(network, None, None)
+    engine_module.load_predictor = lambda *_: predictor
+    torch.set_num_threads(1)  # threads do not come along into a fork
     still = np.zeros((2, 32, 32), np.uint16)
     warm = ViewerModel()
     warm.add_image(still)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -21,8 +22,13 @@ from napari_sam2.io.session_file import MovieStamp, SessionFolder, read_session
 from napari_sam2.masklets import MaskletSet
 
 KILLS = 20
-MOST_CHANGES = 60
+MOST_CHANGES = 40
 """Changes, at most, before a process is killed."""
+
+
+def short(prompt: object) -> str:
+    """Return by what a prompt is known in the log."""
+    return hashlib.sha256(repr(prompt).encode()).hexdigest()[:12]
 
 
 @pytest.fixture(scope="module")
@@ -61,35 +67,43 @@ def killed_after(stem, folder: Path, moments: random.Random) -> list[dict]:
     stem.stdin.flush()
     number = int(stem.stdout.readline())
     end = time.monotonic() + 60
-    while len(entries(folder / "log.jsonl")) < changes:
+    log = folder / "log.jsonl"
+    while not log.exists() or log.read_bytes().count(b"\n") < changes:
         assert time.monotonic() < end, "it does not work"
-        time.sleep(0.005)
+        time.sleep(0.01)
     time.sleep(more)
     os.kill(number, signal.SIGKILL)
-    return entries(folder / "log.jsonl")
+    return entries(log)
 
 
 @pytest.mark.slow
 def test_whatever_the_moment_nothing_but_the_frame_in_flight_is_lost(stem, tmp_path, synthetic):
     moments = random.Random(4)
-    compared, lost = 0, []
+    compared, runs, acts = 0, [], []
     for number in range(KILLS):
         folder = tmp_path / f"run{number}"
         folder.mkdir()
         movie = np.asarray(synthetic.images)
         tifffile.imwrite(folder / "cells.tif", movie, metadata={"axes": "TYX"})
         log = killed_after(stem, folder, moments)
-        known, count = compare(folder / "cells.sam2", log)
+        known, tracked, done = compare(folder / "cells.sam2", log)
         compared += known
-        lost.append(count)
-    assert compared > 100, (compared, lost)
-    # The thread that saves is a frame behind the one that tracks, on a busy machine some more.
-    assert np.median(lost) <= 1, lost
-    assert max(lost) <= 8, lost
+        runs.append(tracked)
+        acts.append(done)
+    assert compared > 100, (compared, runs, acts)
+    # A run waits until its last frame is on disk; one more may have gone with a click's answer.
+    assert np.median(runs) <= 1, runs
+    assert max(runs) <= 2, runs
+    # Nobody waits between clicks; a burst of them may be a few files ahead of the disk.
+    assert np.median(acts) <= 1, acts
+    assert max(acts) <= 6, acts
 
 
-def compare(root: Path, log: list[dict]) -> tuple[int, int]:
-    """Compare a reopened session with its log: masks that were known, and frames that are lost."""
+def compare(root: Path, log: list[dict]) -> tuple[int, int, int]:
+    """Compare a reopened session with its log.
+
+    Returns how many masks were known, how many frames of runs are lost, and how many acts.
+    """
     place = max((i for i, entry in enumerate(log) if "saved" in entry), default=0)
     saved = log[place].get("saved", {"prompts": [], "masks": []})
     frames = range(12)
@@ -105,13 +119,26 @@ def compare(root: Path, log: list[dict]) -> tuple[int, int]:
         # It ended before its first line; the folder can be used all the same.
         movie = tifffile.imread(root.with_name("cells.tif"))
         SessionFolder(root, MovieStamp.of(movie)).write_head(Document(MaskletSet(movie.shape)), {})
-        return 0, 0
+        return 0, 0, 0
     document = read_session(root).document
     found = [(m.object_id, t, r.area) for m in document.masklets for t, r in m.records.items()]
-    assert sorted(repr(prompt) for prompt in document.prompts.all()) in prompts, root
+    assert sorted(short(prompt) for prompt in document.prompts.all()) in prompts, root
     for t in frames:
         assert masks_on(t, found) in allowed[t], (root, t)
-    return len(saved["masks"]), sum(masks_on(t, found) != allowed[t][-1] for t in frames)
+    lost = lost_changes(found, log[place + 1 :])
+    tracked = sum(entry["tracked"] for entry in lost)
+    return len(saved["masks"]), tracked, len(lost) - tracked
+
+
+def lost_changes(found: list, entries: list[dict]) -> list[dict]:
+    """Return the changes of which something is not on disk, though nothing came after it."""
+    lost, settled = [], set()
+    for entry in reversed([one for one in entries if "now" in one]):
+        newest = [t for t in entry["frames"] if t not in settled]
+        if any(masks_on(t, found) != masks_on(t, entry["now"]["masks"]) for t in newest):
+            lost.append(entry)
+        settled.update(newest)
+    return lost
 
 
 def masks_on(frame: int, masks: list) -> list[tuple[int, int]]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from psygnal import Signal
+
 from napari_sam2.io.session_file import MovieStamp, SessionFolder
 from napari_sam2.io.session_masks import records_on
 
@@ -40,6 +42,9 @@ class Autosave:
         Called from the thread when `error` has come or gone.
     """
 
+    written = Signal()
+    """Something was written, or could not be; emitted on the thread."""
+
     def __init__(
         self,
         root: Path,
@@ -59,6 +64,7 @@ class Autosave:
         self._dirty: set[int] = set()
         self._is_head_dirty = self._is_closing = False
         self._is_writing = False
+        self._in_work: set[int] = set()
         self._folder: SessionFolder | None = None
         self._thread: threading.Thread | None = None
 
@@ -67,6 +73,12 @@ class Autosave:
         """Whether everything is on disk."""
         with self._changed:
             return not (self._dirty or self._is_head_dirty or self._is_writing)
+
+    @property
+    def unsaved(self) -> int:
+        """Frames that are not on disk yet; 0 while nothing can be written."""
+        with self._changed:
+            return 0 if self.error is not None else len(self._dirty | self._in_work)
 
     def note(self, frames: Iterable[int] = ()) -> None:
         """Say that prompts or objects changed, and the masks of these frames."""
@@ -100,16 +112,19 @@ class Autosave:
                     return
                 frames, self._dirty = self._dirty, set()
                 with_head, self._is_head_dirty = self._is_head_dirty, False
-                self._is_writing = True
+                self._is_writing, self._in_work = True, frames
             done = self._attempt(frames, with_head)
             with self._changed:
-                self._is_writing = False
+                self._is_writing, self._in_work = False, set()
                 self._changed.notify_all()
                 if not done:
                     self._dirty |= frames
                     self._is_head_dirty |= with_head
                     if self._is_closing:
                         return
+            self.written.emit()
+            if not done:
+                with self._changed:
                     self._changed.wait_for(lambda: self._is_closing, RETRY_SECONDS)
 
     def _has_work(self) -> bool:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.widgets import messages
+from napari_sam2.widgets.backlog import Backlog, Outlet
 from napari_sam2.widgets.division_look import DivisionLook
 from napari_sam2.widgets.encoding_ahead import EncodingAhead
 from napari_sam2.widgets.engine_start import load_predictor, mapping_of, open_session, ready, tested
 from napari_sam2.widgets.follow_up import FollowUp, is_correction
 from napari_sam2.widgets.messages import Message, Outcome, Task
 from napari_sam2.widgets.network_view import seen_by
-from napari_sam2.widgets.running import Run, masks_of_run
+from napari_sam2.widgets.running import Run
 from napari_sam2.widgets.session_edits import take_over
 from napari_sam2.widgets.session_tracks import tracks_of
 from napari_sam2.widgets.source import Movie
@@ -22,7 +22,7 @@ from napari_sam2.widgets.source import Movie
 if TYPE_CHECKING:
     from napari_sam2.editing.change import Change
     from napari_sam2.predictor.gaze import Gaze
-    from napari_sam2.predictor.options import PropagateOptions
+    from napari_sam2.predictor.options import Along, PropagateOptions
     from napari_sam2.predictor.session import VideoSession
     from napari_sam2.predictor.video import VideoPredictor
     from napari_sam2.prompts import Prompt
@@ -33,17 +33,18 @@ class Engine:
 
     Only the worker's thread may call it, so the session needs no lock. Clicks go first, the newest
     before older ones, then what follows from corrections, also while a run is held, then frames of
-    the run. Torch is imported here, when a network is first asked for, so opening
-    the dock costs the window nothing.
+    the run. Torch is imported when a network is first asked for: opening the dock costs nothing.
 
     Parameters
     ----------
     post : callable
         Takes every `Message` for the window; may wait while the window is busy.
+    backlog : Backlog, optional
+        Runs wait until their frames are on disk.
     """
 
-    def __init__(self, post: Callable[[Message], None]) -> None:
-        self._post = post
+    def __init__(self, post: Callable[[Message], None], backlog: Backlog | None = None) -> None:
+        self._post = Outlet(post, Backlog() if backlog is None else backlog)
         self._predictor: VideoPredictor | None = None
         self._sessions: dict[str, VideoSession] = {}
         self._session: VideoSession | None = None
@@ -65,10 +66,12 @@ class Engine:
         """Whether a click waits for its answer, or a follow-up or run for its next frame."""
         if self._predictor is None or self._session is None:
             return False
+        if self._asked or self._look is not None:
+            return True
+        if not self._post.is_open(self._key):
+            return self._post.is_due
         is_running = self._run is not None and not self._is_paused
-        is_asked = bool(self._asked) or self._look is not None
-        is_busy = is_asked or self._follow_up.has_work or is_running
-        return is_busy or self._ahead.has_work
+        return is_running or self._follow_up.has_work or self._ahead.has_work
 
     def advance(self) -> None:
         """Answer the newest click, else compute one frame, else encode one view ahead."""
@@ -78,6 +81,8 @@ class Engine:
         elif self._look is not None:
             look, self._look = self._look, None
             self._attempt("movie", lambda: self._show(*look))
+        elif self._post.is_holding:
+            self._post.flush()
         elif self._follow_up.has_work:
             self._follow_frame()
         elif self._run is not None and not self._is_paused:
@@ -96,8 +101,6 @@ class Engine:
         self._predictor = self._session = None
         self._sessions.clear()
         self._asked.clear()
-
-    # Commands. Each is one entry of the worker's queue.
 
     def load(self, name: str, device: str | None = None, dtype: str | None = None) -> None:
         """Load a network, downloading it when it is not there yet; a run is cancelled first."""
@@ -148,14 +151,18 @@ class Engine:
     def set_contrast(self, movie: Movie) -> None:
         """Let the network see the movie in work as it is shown now; a run ends as it began.
 
-        One mapping holds for the whole movie, so memories made with the old one are dropped; the
-        next run makes them again from the prompts.
+        Memories made with the old mapping are dropped; the next run makes them from the prompts.
         """
         self._follow_up.interrupt()
         if self._run is not None:
             self._limits = movie
         elif self._session is not None:
             self._session.show(movie.data, mapping_of(movie))
+
+    def go_along(self, key: str, along: Along) -> None:
+        """Let corrections in a movie of stacks go this way, as the last run did."""
+        if key in self._sessions:
+            self._sessions[key].followed.along = along
 
     def look(self, movie: Movie, object_id: int, frame: int) -> None:
         """Have a picture made of what the network sees from the next request on."""
@@ -234,8 +241,6 @@ class Engine:
 
     def start(self, options: PropagateOptions, number: int) -> None:
         """Begin a run; one that is under way is cancelled first."""
-        from napari_sam2.predictor.plane_runs import count_results
-
         self.cancel()
         # A run that cannot begin ends all the same, so its end is always told.
         self._run = run = Run(number, iter(()), 0)
@@ -244,8 +249,7 @@ class Engine:
             if self._predictor is None:
                 raise RuntimeError("no network is loaded; choose another model")
             self._take_up()
-            total, work = count_results(session, options), masks_of_run(session, options)
-            self._run = Run(number, self._predictor.propagate(session, options), total, work)
+            self._run = Run.of(number, self._predictor, session, options)
         except Exception as error:
             self._run = run
             self._end_run("failed")
@@ -303,9 +307,8 @@ class Engine:
         is_followed = self._follow_up.is_automatic and is_correction(session, object_id, frame)
         result = predictor.predict_frame(session, object_id=object_id, frame=frame)
         (answer,) = (one for one in result.objects if one.object_id == object_id)
-        record, seconds = answer.record, result.seconds
-        news = messages.Predicted(self._key, object_id, frame, ticket, record, seconds)
-        self._post(replace(news, is_followed=is_followed, candidates=answer.candidates))
+        place, seen = (self._key, object_id, frame), (answer.record, result.seconds)
+        self._post(messages.Predicted(*place, ticket, *seen, is_followed, answer.candidates))
         if is_followed:
             self._follow_up.note()
         # Its view may be another one now, and those of the frames around with it.
@@ -323,7 +326,7 @@ class Engine:
         if result is None:
             self._end_run("finished")
         else:
-            self._post(messages.FrameTracked(self._key, run.number, result, run.progress))
+            self._post.commit(messages.FrameTracked(self._key, run.number, result, run.progress))
             if self._divisions.is_due:
                 self._divisions.look(self._key, self._session)
 
@@ -341,7 +344,7 @@ class Engine:
         if result is None:
             self._end_following(is_finished=True)
         else:
-            self._post(messages.FollowedUp(self._key, result, self._follow_up.progress))
+            self._post.commit(messages.FollowedUp(self._key, result, self._follow_up.progress))
 
     def _end_following(self, *, is_finished: bool) -> None:
         """Post what a follow-up has led to."""

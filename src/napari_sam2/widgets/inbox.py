@@ -69,7 +69,9 @@ class Inbox:
                 movie = self._parts.movies.find(message.movie)
                 if movie is not None and movie.take_answer(message):
                     self._parts.live.request()
-                    self._tell(status.answer_status(message))
+                    self._tell(
+                        status.answer_status(message, movie.document.grid.name(message.frame))
+                    )
                     self._parts.preview.refresh()
                     self._parts.pace.note_click(message.seconds)
                 if message.is_followed:
@@ -90,10 +92,10 @@ class Inbox:
     def _receive_frame(self, message: messages.FrameTracked) -> None:
         """Show the masks of a frame of a run."""
         movie, result = self._parts.movies.find(message.movie), message.result
-        if movie is None:
-            return
-        movie.take_frame(message.number, result)
-        if movie is self._parts.movies.current:
+        if movie is not None:
+            movie.take_frame(message.number, result)
+        self._parts.movies.backlog.take()
+        if movie is not None and movie is self._parts.movies.current:
             self._parts.live.request(result.frame)
             self._parts.events.progressed.emit(message.progress)
 
@@ -111,13 +113,16 @@ class Inbox:
 
     def _receive_followed(self, message: messages.FollowedUp) -> None:
         """Show masks that a correction has changed; the slider stays where it is."""
-        if (movie := self._parts.movies.find(message.movie)) is None:
+        if (movie := self._parts.movies.find(message.movie)) is not None:
+            movie.take_followed(message.result)
+        self._parts.movies.backlog.take()
+        if movie is None:
             return
-        movie.take_followed(message.result)
         self._parts.following.note(True)
         if movie is self._parts.movies.current:
             self._parts.live.request()
-            self._tell(Status(status.following_text(message), "busy"))
+            where = movie.document.grid.name(message.result.frame)
+            self._tell(Status(status.following_text(message, where), "busy"))
 
     def _receive_follow_up_end(self, message: messages.FollowUpEnded) -> None:
         self._parts.following.note(False)

@@ -31,6 +31,8 @@ class OpenMovies:
     ----------
     current : OpenMovie or None
         The movie in work.
+    backlog : Backlog
+        Frames that are not on disk yet.
     """
 
     opened = Signal(object)
@@ -44,6 +46,7 @@ class OpenMovies:
 
     def __init__(self, viewer: ViewerModel, worker: Worker, engine: Engine) -> None:
         self.current: OpenMovie | None = None
+        self.backlog = worker.backlog
         self._viewer = viewer
         self._worker = worker
         self._engine = engine

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from napari_sam2.widgets.backlog import Backlog
 from napari_sam2.widgets.messages import Message
 
 TAKE_SECONDS = 0.03
@@ -47,11 +48,17 @@ class Worker:
         thread call `take`.
     capacity : int
         Messages that may wait.
+
+    Attributes
+    ----------
+    backlog : Backlog
+        Frames that are not on disk yet.
     """
 
     def __init__(self, wake: Callable[[], None], capacity: int = 8) -> None:
         self._wake = wake
         self._capacity = capacity
+        self.backlog = Backlog(self.look_again)
         self._changed = threading.Condition()
         self._commands: deque[Command] = deque()
         self._outbox: deque[Message] = deque()
@@ -100,6 +107,11 @@ class Worker:
             yield message
             if time.monotonic() > until:
                 return
+
+    def look_again(self) -> None:
+        """Ask the workload anew whether it has something to do (any thread)."""
+        with self._changed:
+            self._changed.notify_all()
 
     @property
     def delay(self) -> float | None:
