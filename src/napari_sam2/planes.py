@@ -61,9 +61,21 @@ class PlaneGrid:
         return range(time * self.slices, (time + 1) * self.slices)
 
     def name(self, plane: int) -> str:
-        """Return how people call a plane: frame 3 of a movie, time 3, z 7 of a movie of stacks."""
+        """Return how people call a plane: ``frame 3`` of a movie, ``t 3, z 7`` of stacks."""
+        return f"frame {plane}" if self.is_line else self.short(plane)
+
+    def short(self, plane: int) -> str:
+        """Return that in few letters: ``3`` of a movie, ``t 3, z 7`` of stacks."""
         time, z = self.place(plane)
-        return f"frame {plane}" if self.is_line else f"time {time}, z {z}"
+        return str(plane) if self.is_line else f"t {time}, z {z}"
+
+    def moment(self, plane: int) -> str:
+        """Return when a plane is: ``frame 3`` of a movie, ``t 3`` of stacks."""
+        return f"frame {plane}" if self.is_line else f"t {self.place(plane)[0]}"
+
+    def start(self, plane: int) -> int:
+        """Return where objects that change with a plane do so: in stacks on all its slices."""
+        return plane if self.is_line else self.along_z(self.place(plane)[0]).start
 
 
 @dataclass(frozen=True, slots=True)

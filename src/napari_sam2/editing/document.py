@@ -5,6 +5,7 @@ from __future__ import annotations
 from napari_sam2.editing.change import Change
 from napari_sam2.editing.objects import ObjectInfo
 from napari_sam2.masklets import MaskletSet
+from napari_sam2.planes import PlaneGrid
 from napari_sam2.prompts import PromptStore
 
 
@@ -15,6 +16,8 @@ class Document:
     ----------
     masklets : MaskletSet
         The masks; others may show them, and only this changes them.
+    grid : PlaneGrid, optional
+        Times and slices of the movie; a movie without depth by default.
 
     Attributes
     ----------
@@ -24,7 +27,8 @@ class Document:
         Only objects of which more than masks and prompts is known; see :meth:`info`.
     """
 
-    def __init__(self, masklets: MaskletSet) -> None:
+    def __init__(self, masklets: MaskletSet, grid: PlaneGrid | None = None) -> None:
+        self.grid = PlaneGrid(masklets.shape[0]) if grid is None else grid
         self.prompts = PromptStore()
         self.masklets = masklets
         self.objects: dict[int, ObjectInfo] = {}

@@ -1,7 +1,7 @@
 """What a person can do to objects: each function returns the change, and changes nothing.
 
-Frames count from 0; "from a frame on" includes that frame. Prompts go with their masks, so that a
-later run agrees with the edit.
+Frames count from 0; "from a frame on" includes that frame, and in a movie of stacks its whole time.
+Prompts go with their masks, so that a later run agrees with the edit.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def delete(document: Document, *objects: int) -> Change:
 def clear(document: Document, object_id: int, frame: int) -> Change:
     """Remove an object's prompts and mask on one frame; nothing where there is neither."""
     place = object_id, frame
-    return _change(document, f"clear object {object_id}, frame {frame}", {place: None}, {place: ()})
+    title = f"clear object {object_id}, {document.grid.name(frame)}"
+    return _change(document, title, {place: None}, {place: ()})
 
 
 def merge(document: Document, kept: int, other: int) -> Change:
@@ -115,18 +116,19 @@ def split(document: Document, object_id: int, frame: int) -> Change:
         If there is no such object, or it has no mask on both sides of the cut.
     """
     _check(document, object_id)
-    frames = document.masklets.frames(object_id)
+    frames, frame = document.masklets.frames(object_id), document.grid.start(frame)
+    when = document.grid.moment(frame)
     if not frames or not frames[0] < frame <= frames[-1]:
         raise ValueError(
-            f"object {object_id} cannot be split at frame {frame}: its masks are on frames "
-            f"{_span(frames)}, and both parts need one"
+            f"object {object_id} cannot be split at {when}: its masks are "
+            f"{_span(document, frames)}, and both parts need one"
         )
     fresh = document.next_id
 
     def owner(_object_id: int, _frame: int) -> int:
         return fresh
 
-    title = f"split object {object_id} from frame {frame} on"
+    title = f"split object {object_id} from {when} on"
     info = document.info(object_id)
     lives = _change(
         document,
@@ -153,7 +155,8 @@ def swap(document: Document, first: int, second: int, frame: int) -> Change:
     if first == second:
         raise ValueError(f"object {first} cannot be exchanged with itself: choose two objects")
     partner = {first: second, second: first}
-    title = f"swap objects {first} and {second} from frame {frame} on"
+    frame = document.grid.start(frame)
+    title = f"swap objects {first} and {second} from {document.grid.moment(frame)} on"
     swapped = _hand_over(
         document, title, [first, second], frame, lambda object_id, _: partner[object_id]
     )
@@ -173,6 +176,7 @@ def cut(document: Document, object_id: int, frame: int, *, before: bool = False)
         If there is no such object.
     """
     _check(document, object_id)
+    frame = document.grid.start(frame)
 
     def is_gone(place: Place) -> bool:
         return place[1] < frame if before else place[1] >= frame
@@ -182,7 +186,7 @@ def cut(document: Document, object_id: int, frame: int, *, before: bool = False)
     life = replace(info, first=frame) if before else replace(info, last=frame - 1)
     return _change(
         document,
-        f"cut object {object_id} {side} frame {frame}{'' if before else ' on'}",
+        f"cut object {object_id} {side} {document.grid.moment(frame)}{'' if before else ' on'}",
         dict.fromkeys(filter(is_gone, _mask_places(document, object_id))),
         dict.fromkeys(filter(is_gone, _prompt_places(document, object_id)), ()),
         {object_id: life},
@@ -212,6 +216,7 @@ def divide(document: Document, mother: int, frame: int, daughters: Sequence[int]
         seen.append(above[seen[-1]])
     if loop := set(seen) & set(daughters):
         raise ValueError(f"object {min(loop)} cannot descend from itself: choose other daughters")
+    frame = document.grid.start(frame)
     end = cut(document, mother, frame)
     infos: _Infos = {i: replace(document.info(i), parent=mother, first=frame) for i in daughters}
     names = " and ".join(map(str, daughters))
@@ -360,5 +365,9 @@ def _united_life(kept: ObjectInfo, other: ObjectInfo) -> ObjectInfo:
     )
 
 
-def _span(frames: Sequence[int]) -> str:
-    return f"{frames[0]} to {frames[-1]}" if frames else "none"
+def _span(document: Document, frames: Sequence[int]) -> str:
+    if not frames:
+        return "nowhere"
+    if document.grid.is_line:
+        return f"on frames {frames[0]} to {frames[-1]}"
+    return f"from {document.grid.moment(frames[0])} to {document.grid.moment(frames[-1])}"

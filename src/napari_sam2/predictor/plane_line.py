@@ -138,6 +138,8 @@ class PlaneLine:
                 record = record if known is None else known  # a seed is no prompt
             self._session.masklets.write(one.object_id, plane, record)
             found.append(ObjectResult(one.object_id, plane, record))
+            if prompts := self._session.prompts.on(one.object_id, plane):
+                self._session.followed.mark(one.object_id, ((plane, prompts),))
         return FrameResult(plane, tuple(found), self._session.generation, result.seconds)
 
     def _emptied(

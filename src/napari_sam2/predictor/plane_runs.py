@@ -36,6 +36,7 @@ def propagate_planes(
     """Follow objects through a movie of stacks; see `VideoPredictor.propagate`."""
     objects = _objects(session, options)
     grid = grid_of(session.frames)
+    session.followed.along = options.along
     if options.along == "both":
         passes = replace(options, patience=options.patience or PATIENCE)
         yield from VolumeRun(predictor, session, objects, passes).track()

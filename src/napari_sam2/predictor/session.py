@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +15,7 @@ from napari_sam2.masklets import MaskletSet
 from napari_sam2.model.outputs import MaskPrediction
 from napari_sam2.predictor.composed_frames import LineFrames
 from napari_sam2.predictor.feature_cache import FeatureCache
+from napari_sam2.predictor.followed import Followed
 from napari_sam2.predictor.frames import ArrayFrames, FrameSource, IntensityMapping, Prefetcher
 from napari_sam2.predictor.locks import Locks
 from napari_sam2.predictor.memory_bank import MemoryBank
@@ -117,6 +118,8 @@ class VideoSession:
         Masks that no run changes.
     objects : dict
         Object id to :class:`ObjectState`.
+    followed : Followed
+        In movies of stacks: the way of the last run, and the prompts that were followed.
     """
 
     def __init__(
@@ -131,6 +134,7 @@ class VideoSession:
         self.masklets = MaskletSet(frames.shape)
         self.locks = Locks()
         self.objects: dict[int, ObjectState] = {}
+        self.followed = Followed()
         self.features = FeatureCache(cache_bytes)
         self.model: object | None = None
         self._source: FrameSource = frames
@@ -243,6 +247,11 @@ class VideoSession:
     def state_of(self, object_id: int, bank: MemoryBank) -> ObjectState:
         """Return what is known of an object, with an empty bank where it is new."""
         return self.objects.setdefault(object_id, ObjectState(bank))
+
+    def note_followed(self, object_id: int, unanswered: Collection[int] = ()) -> None:
+        """Take the masks of an object for what follows from its prompts, but these planes'."""
+        planes = set(self.prompts.frames(object_id)) - set(unanswered)
+        self.followed.mark(object_id, tuple((p, self.prompts.on(object_id, p)) for p in planes))
 
     def views_in_use(self) -> list[View]:
         """Return the views that objects were last seen in."""

@@ -18,6 +18,7 @@ from napari_sam2.predictor.gaze import Gaze
 from napari_sam2.predictor.memory_bank import MemoryBank
 from napari_sam2.predictor.options import CorrectOptions, PredictorOptions, PropagateOptions
 from napari_sam2.predictor.patience import Patience
+from napari_sam2.predictor.plane_corrections import correct_planes
 from napari_sam2.predictor.plane_runs import propagate_planes
 from napari_sam2.predictor.results import FrameResult, ObjectResult
 from napari_sam2.predictor.run_plan import Run, plan_runs
@@ -200,13 +201,15 @@ class VideoPredictor:
             One a frame that was computed, with the one object that was corrected: others keep
             their masks, and what they hold is not taken from them. Each correction is followed
             forward and backward until the masks agree with those that were there. Closing the
-            generator leaves a valid session; the next call goes on. In a movie of stacks nothing
-            is done: run again, prompted planes win.
+            generator leaves a valid session; the next call goes on. In a movie of stacks it goes
+            the way of the last run; see `plane_corrections`.
         """
+        options = options or CorrectOptions()
         if not grid_of(session.frames).is_line:
+            self._adopt(session)
+            yield from correct_planes(self, session, options)
             return
         self.commit(session)
-        options = options or CorrectOptions()
         for object_id in corrected_objects(session, options):
             visit = partial(self._revisit, session, object_id)
             yield from spread(session, object_id, options, visit)
@@ -236,13 +239,15 @@ class VideoPredictor:
         """
         self._adopt(session)
         chosen = session.prompts.object_ids() if object_ids is None else object_ids
+        is_line = grid_of(session.frames).is_line
         for object_id in chosen:
             session.objects.pop(object_id, None)
-            if session.prompts.frames(object_id):
+            newer = {frame for i, frame in unanswered if i == object_id}
+            if not is_line:
+                session.note_followed(object_id, newer)
+            elif session.prompts.frames(object_id):
                 self._state(session, object_id)
-                planner = self._planner(session)
-                newer = {frame for i, frame in unanswered if i == object_id}
-                self._tracker.recall(session, planner, object_id, newer)
+                self._tracker.recall(session, self._planner(session), object_id, newer)
 
     def remove_object(self, session: VideoSession, object_id: int) -> None:
         """Forget an object: its prompts, masks and memories."""

@@ -30,12 +30,21 @@ class HandOver:
     session : VideoSession
         The movie of stacks.
     object_id : int
+    keeps_others : bool
+        Whether the masks of all others are certain: nothing is taken from them.
     """
 
-    def __init__(self, predictor: VideoPredictor, session: VideoSession, object_id: int) -> None:
+    def __init__(
+        self,
+        predictor: VideoPredictor,
+        session: VideoSession,
+        object_id: int,
+        keeps_others: bool = False,
+    ) -> None:
         self._predictor = predictor
         self._session = session
         self._object_id = object_id
+        self._keeps_others = keeps_others
         self._grid = grid_of(session.frames)
         self._line = session.on_line(self._grid.along_time(0))
 
@@ -59,6 +68,8 @@ class HandOver:
         """Find the object at a time, coming from its neighbour; return plane and mask."""
         plane = self._grid.plane(time, z)
         self._go_to(time, plane)
+        if self._keeps_others:
+            self._keep_others(time, plane)
         options = PropagateOptions(
             (self._object_id,), "forward" if step == 1 else "backward", time, time
         )
@@ -66,6 +77,13 @@ class HandOver:
         for result in self._predictor.propagate(self._line, options):
             record = result.objects[0].record
         return plane, record
+
+    def _keep_others(self, time: int, plane: int) -> None:
+        for other in self._session.masklets.object_ids():
+            record = self._session.masklets.record(other, plane)
+            if other != self._object_id and record is not None:
+                self._line.masklets.write(other, time, record)
+                self._line.locks.add(other)
 
     def _go_to(self, time: int, plane: int) -> None:
         frames = self._line.frames
