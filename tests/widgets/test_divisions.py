@@ -180,6 +180,7 @@ def test_a_proposal_is_accepted_with_one_action(tracked, drive) -> None:
     tracked.undo()
     settle(tracked, drive)
     np.testing.assert_array_equal(shown(tracked), before)
+    drive(tracked, lambda: bool(tracked.divisions.proposals))
     assert [(one.mother, one.frame) for one in tracked.divisions.proposals] == [(1, BIRTH)]
     tracked.divisions.dismiss()
     assert tracked.divisions.proposals == ()

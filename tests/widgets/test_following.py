@@ -213,11 +213,12 @@ def test_a_correction_while_a_run_is_held(
 def test_the_time_of_a_run_is_expected_from_the_last_one(tracked) -> None:
     from napari_sam2.predictor.options import PropagateOptions
 
-    masks, seconds = tracked.expected(PropagateOptions())
+    expected = tracked.forecast.of(PropagateOptions())
+    masks, seconds = expected.masks, expected.seconds
     assert masks == 2 * 11
     assert tracked.pace.is_measured
     assert seconds == pytest.approx(22 * tracked.pace.seconds)
-    assert tracked.expected(PropagateOptions((2,), "forward", 4, 7))[0] == 4
+    assert tracked.forecast.of(PropagateOptions((2,), "forward", 4, 7)).masks == 4
     tracked.edits.review(2, "accepted")
-    assert tracked.expected(PropagateOptions())[0] == 11
-    assert tracked.expected(PropagateOptions(resume=True))[0] == 0
+    assert tracked.forecast.of(PropagateOptions()).masks == 11
+    assert tracked.forecast.of(PropagateOptions(resume=True)).masks == 0

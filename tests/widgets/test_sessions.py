@@ -185,3 +185,42 @@ def test_a_place_that_cannot_be_written_is_told_and_nothing_is_lost(
 def test_images_without_a_file_have_no_place(make_controller, synthetic) -> None:
     viewer, _ = make_controller(synthetic.images, network=None)
     assert default_place(viewer.layers[0]) is None
+
+
+def test_what_the_network_saw_comes_back(make_controller, movie_file, answered, drive) -> None:
+    def opened(*others: str):
+        viewer, controller = make_controller()
+        for name in others:
+            inverted = 5000 - np.asarray(tifffile.imread(movie_file), np.int32)
+            viewer.add_image(inverted, name=name, contrast_limits=(0, 5000))
+        with layer_source(path=str(movie_file)):
+            image = viewer.add_image(tifffile.imread(movie_file), name="cells")
+        controller.set_image(image)
+        return viewer, controller
+
+    def mapping(controller):
+        return controller._engine._session.mapping
+
+    viewer, controller = opened("membrane")
+    assert controller.source.set_channels(1, 0, 0)
+    viewer.layers["cells"].contrast_limits = (150, 900)
+    viewer.layers["cells"].gamma = 0.6
+    viewer.layers["membrane"].contrast_limits = (1000, 4000)
+    viewer.layers["membrane"].gamma = 1.7
+    answered(controller, lambda: controller.layers.points.add((1, 30, 30)))
+    wait_saved(controller)
+    seen, frame = mapping(controller), controller._engine._session.frames.read(1)
+    assert seen.gamma == (0.6, 1.7)
+    controller.close()
+    viewer, again = opened("membrane")
+    assert [one.name for one in again.source.channels()] == ["cells", "membrane"]
+    assert again.source.colours == (1, 0, 0)
+    answered(again, lambda: again.layers.points.add((2, 30, 30)))
+    assert mapping(again) == seen
+    np.testing.assert_array_equal(again._engine._session.frames.read(1), frame)
+    wait_saved(again)
+    again.close()
+    _, alone = opened()
+    (told,) = [s for s in alone.told if "Session cells.sam2 is open" in s.text]
+    assert "the session shows membrane, too: open it" in told.text
+    assert alone.layers.masklets.frames(1)

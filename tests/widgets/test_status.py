@@ -36,7 +36,7 @@ def test_a_download_counts_in_megabytes():
 
 def test_an_answer_without_a_mask_says_what_to_try():
     hidden = MaskRecord((0, 0, 0, 0), b"")
-    assert "draw a box" in answer_status(Predicted("key", 3, 7, 1, hidden)).text
+    assert "draw a box" in answer_status(Predicted("key", 3, 7, 1, hidden), "frame 7").text
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ def run(
     predictor.restore(opened)
     about = {"session": str(session.absolute()), "movie": movie or record.movie.path, **about}
     lineage = Lineage.from_mothers(record.document.lineage) if movie is None else None
-    options = PropagateOptions(resume=True)
+    way = record.settings.get("route") or {}
+    options = PropagateOptions(resume=True, along=way.get("along", "both"))
     job = Job(opened, predictor, results, options, overwrite, about, lineage)
     report = run_with_progress(job)
     say_report(report)
@@ -61,20 +62,30 @@ def run(
 
 def _open(record: SessionRecord, other: str | None) -> VideoSession:
     """Open the movie with the session's contrast, prompts, locks and, if it is the same, masks."""
-    from napari_sam2.io.read import read_movie
+    from napari_sam2.io.session_movie import open_session_movie
     from napari_sam2.predictor.frames import IntensityMapping
     from napari_sam2.predictor.session import VideoSession
 
     path = other or record.movie.path
     if path is None:
         raise ValueError("the session's movie was in memory only: name its file with --movie")
+    array, axes = open_session_movie(record, other)
     shown = record.settings.get("intensities")
     mapping = None
     if shown is not None and other is None:
         mapping = IntensityMapping(
-            tuple(shown["low"]), tuple(shown["high"]), tuple(shown["channels"])
+            tuple(shown["low"]),
+            tuple(shown["high"]),
+            tuple(shown["channels"]),
+            tuple(shown.get("gamma", ())),
         )
-    session = VideoSession.open(read_movie(path), mapping)
+    session = VideoSession.open(array, mapping, axes)
+    if mapping is not None and len(mapping.low) != session.frames.num_channels:
+        raise ValueError(
+            f"the session shows {len(mapping.low)} channels and {path} has "
+            f"{session.frames.num_channels}: those of other layers are known to napari only, "
+            "finish it there"
+        )
     if session.shape != record.movie.shape:
         raise ValueError(
             f"{path} has {session.shape} (frames, height, width) and the session is of a movie of "

@@ -17,6 +17,7 @@ from napari_sam2.widgets.edits import Edits
 from napari_sam2.widgets.engine import Engine
 from napari_sam2.widgets.events import ControllerEvents, RunState
 from napari_sam2.widgets.following import Following
+from napari_sam2.widgets.forecast import Forecast
 from napari_sam2.widgets.frame_range import FrameRange
 from napari_sam2.widgets.idle import Idle
 from napari_sam2.widgets.inbox import Inbox, Parts
@@ -30,6 +31,7 @@ from napari_sam2.widgets.preview import Preview
 from napari_sam2.widgets.prompting import Prompting
 from napari_sam2.widgets.review import Review
 from napari_sam2.widgets.route import Route
+from napari_sam2.widgets.session_settings import SessionSettings
 from napari_sam2.widgets.sessions import Sessions
 from napari_sam2.widgets.source_choice import SourceChoosing
 from napari_sam2.widgets.status import Status
@@ -82,8 +84,8 @@ class SegmentationController:
         Whether and when corrections are followed up.
     divisions : Divisions
         Mothers, daughters, proposals.
-    pace : Pace
-        How long runs take here.
+    pace, forecast : Pace, Forecast
+        How long runs take here, and how many masks the next one will make.
     """
 
     def __init__(self, viewer: ViewerModel, wake: Callable[[], None]) -> None:
@@ -94,21 +96,23 @@ class SegmentationController:
         self.review: Review = Review(viewer, lambda: self._movie, self.objects, self.edits, wake)
         self._viewer, self._wake = viewer, wake
         self._worker = Worker(wake)
-        self._engine = Engine(self._worker.post)
+        self._engine = Engine(self._worker.post, self._worker.backlog)
         self._movies = OpenMovies(viewer, self._worker, self._engine)
         self.models = Models(self._worker, self._engine)
         self.prompting: Prompting = Prompting(
             viewer, lambda: self._movie, self.objects, self._worker, self._engine, wake
         )
         self.candidates, self.seeds = self.prompting.candidates, self.prompting.seeds
-        self.sessions = Sessions(viewer, lambda: self._movie, self.set_image, wake, self.models)
+        self.route = Route()
         self.source = SourceChoosing(viewer, lambda: self.image, self._reopen)
+        settings = SessionSettings(viewer, self.models, self.route, self.source)
+        self.sessions = Sessions(viewer, lambda: self._movie, self.set_image, wake, settings)
         self.preview = Preview(
             viewer, lambda: self._movie, self.objects, self._worker, self._engine
         )
-        self.route = Route()
         self.frames: FrameRange = FrameRange()
         self.pace = Pace()
+        self.forecast: Forecast = Forecast(lambda: self._movie, self.pace, self.route)
         self.following: Following = Following(self._worker, self._engine)
         self.divisions: Divisions = Divisions(
             viewer, lambda: self._movie, self.objects, self.following, self._onward
@@ -137,6 +141,8 @@ class SegmentationController:
         self.edits.done.connect(self.divisions.refresh)
         self.models.changed.connect(lambda: self.pace.use(self.models.name, self.models.device))
         self.source.changed.connect(self.preview.watch)
+        self.sessions.restored.connect(self.following.go_along)
+        self.route.changed.connect(self.reset_range)
         self.prompting.redrawn.connect(self._redraw_soon)
 
     @property
@@ -197,6 +203,8 @@ class SegmentationController:
             return
         self.cancel()
         self.divisions.stop()
+        if image is not None:
+            self.sessions.prepare(image)
         self._movies.go_to(image)
         self._begin()
 
@@ -267,20 +275,13 @@ class SegmentationController:
             return
         movie.send_contrast()
         options = PropagateOptions(chosen, direction, start, stop, resume)
-        masks, seconds = self.expected(options)
+        expected = self.forecast.of(options)
         options = self.route.apply(options, movie.layers.movie.grid, movie.frame)
         self._run_number += 1
         self._worker.submit(partial(self._engine.start, options, self._run_number))
         self.live.begin_run()
         self._set_run_state("running")
-        self._tell(Status(status.expectation_text(masks, seconds, self.pace), "busy"))
-
-    def expected(self, options: PropagateOptions) -> tuple[int, float | None]:
-        """Return how many masks a run will make, and the seconds that they take here, if known."""
-        if self._movie is None:
-            return 0, None
-        is_line = self._movie.layers.movie.grid.is_line
-        return self.pace.forecast(self._movie.document, options, self.frames.count, is_line)
+        self._tell(Status(expected.text, "busy"))
 
     def pause(self) -> None:
         """Hold the run; clicks are still answered."""

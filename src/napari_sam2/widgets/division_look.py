@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.widgets.messages import DivisionsProposed
 
 if TYPE_CHECKING:
+    from napari_sam2.planes import PlaneGrid
     from napari_sam2.predictor.session import VideoSession
+    from napari_sam2.tracking.projection import Projection
     from napari_sam2.tracking.proposals import DivisionProposal, DivisionWatch
 
 LOOK_SECONDS = 2.0
@@ -22,6 +25,7 @@ class DivisionLook:
     def __init__(self, post: Callable[[DivisionsProposed], None]) -> None:
         self._post = post
         self._watches: dict[str, DivisionWatch] = {}
+        self._projections: dict[str, Projection] = {}
         self._proposed: tuple[DivisionProposal, ...] = ()
         self._looked = 0.0
 
@@ -37,23 +41,35 @@ class DivisionLook:
     def forget(self, key: str) -> None:
         """Drop what is known of a movie."""
         self._watches.pop(key, None)
+        self._projections.pop(key, None)
 
     def look(self, key: str, session: VideoSession | None) -> None:
         """Post where objects of a session seem to divide, if that is news."""
+        from napari_sam2.predictor.composed_frames import grid_of
+        from napari_sam2.tracking.projection import Projection
         from napari_sam2.tracking.proposals import DivisionWatch
 
         self._looked = time.perf_counter()
-        if session is None or not _is_movie(session):
+        if session is None:
             return
-        watch = self._watches.setdefault(key, DivisionWatch())
-        proposals = watch.propose(session.masklets)
+        watch, grid = self._watches.setdefault(key, DivisionWatch()), grid_of(session.frames)
+        if grid.slices == 1:
+            proposals = watch.propose(session.masklets)
+        else:
+            seen = self._projections.setdefault(key, Projection(grid)).of(session.masklets)
+            proposals = tuple(_on_plane(one, session, grid) for one in watch.propose(seen))
         if proposals != self._proposed:
             self._proposed = proposals
             self._post(DivisionsProposed(key, proposals))
 
 
-def _is_movie(session: VideoSession) -> bool:
-    """Whether frames follow each other in time, with no depth."""
-    from napari_sam2.predictor.composed_frames import grid_of
+def _on_plane(
+    proposal: DivisionProposal, session: VideoSession, grid: PlaneGrid
+) -> DivisionProposal:
+    """Return a proposal that was made of times, on the slice where there is most to see."""
+    from napari_sam2.predictor.plane_line import largest_on
 
-    return grid_of(session.frames).slices == 1
+    planes = grid.along_z(proposal.frame)
+    found = [largest_on(session, i, planes) for i in (proposal.mother, *proposal.daughters)]
+    plane = next((one for one in found if one is not None), planes.start)
+    return replace(proposal, frame=plane)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
 from napari_sam2.editing import operations
 from napari_sam2.editing.change import Change
-from napari_sam2.prompts import MaskPrompt, PointPrompt, Prompt
+from napari_sam2.prompts import PointPrompt, Prompt
 from napari_sam2.tracking.proposals import DivisionProposal
-from napari_sam2.tracking.splitting import halves
 from napari_sam2.widgets.coordinates import show_frame
+from napari_sam2.widgets.division_change import division_of
 from napari_sam2.widgets.status import Status
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_sam2.editing.history import Step
-    from napari_sam2.masklets import MaskRecord
     from napari_sam2.predictor.options import PropagateOptions
     from napari_sam2.widgets.following import Following
     from napari_sam2.widgets.object_choice import ObjectChoice
@@ -96,6 +94,11 @@ class Divisions:
         """Whether the next clicks are daughters."""
         return self._mother is not None
 
+    def where(self, frame: int) -> str:
+        """Return how people call a frame of the movie in work."""
+        movie = self._movie()
+        return f"frame {frame}" if movie is None else movie.document.grid.name(frame)
+
     def take(self, key: str, proposals: tuple[DivisionProposal, ...]) -> None:
         """Take what was found in a movie."""
         self._found[key] = proposals
@@ -129,7 +132,8 @@ class Divisions:
         movie, proposal = self._movie(), self.chosen
         if movie is not None and proposal is not None:
             self._dismissed.setdefault(movie.key, set()).add(proposal.mother)
-            self._tell(f"Object {proposal.mother} does not divide on frame {proposal.frame}")
+            where = self.where(proposal.frame)
+            self._tell(f"Object {proposal.mother} does not divide at {where}")
             self.changed.emit()
 
     def accept(self) -> bool:
@@ -139,13 +143,13 @@ class Divisions:
             self._tell("No division is proposed")
             return False
         try:
-            change, daughters = _division(movie, proposal, self._objects.reserve)
+            change, daughters, places = division_of(movie.document, proposal, self._objects.reserve)
         except ValueError as error:
             self._tell(str(error), is_error=True)
             return False
         step = movie.perform(change)
-        fresh = [i for i in daughters if i not in proposal.daughters]
-        movie.adopt_step(step, [(i, proposal.frame) for i in fresh])
+        movie.adopt_step(step, places)
+        fresh = [object_id for object_id, _ in places]
         self._finish(proposal.mother, daughters, fresh, proposal.frame)
         return True
 
@@ -190,11 +194,8 @@ class Divisions:
         if movie is None or mother is None or born is None:
             return
         daughters = [*self._daughters, born.object_id]
-        grid = movie.layers.movie.grid
-        # In stacks a cell divides in time: on every slice of it.
-        birth = born.frame if grid.is_line else grid.along_z(grid.place(born.frame)[0]).start
         try:
-            change = operations.divide(movie.document, mother, birth, daughters[-1:])
+            change = operations.divide(movie.document, mother, born.frame, daughters[-1:])
         except ValueError as error:
             self._tell(str(error), is_error=True)
             return
@@ -252,34 +253,3 @@ def _is_open(movie: OpenMovie, proposal: DivisionProposal) -> bool:
     is_in_work = info.state == "in work" and not info.is_fixed
     has_mask = bool(document.masklets.frames(proposal.mother))
     return not is_known and is_in_work and has_mask
-
-
-def _division(
-    movie: OpenMovie, proposal: DivisionProposal, reserve: Callable[[], int]
-) -> tuple[Change, list[int]]:
-    """Return the change that a proposal is, and the daughters."""
-    document, frame = movie.document, proposal.frame
-    daughters = list(proposal.daughters)
-    record = document.masklets.record(proposal.mother, frame)
-    pieces = _pieces(proposal, record)
-    masks: dict[tuple[int, int], tuple[MaskRecord | None, MaskRecord | None]] = {}
-    prompts: dict[tuple[int, int], tuple[tuple[Prompt, ...], tuple[Prompt, ...]]] = {}
-    for piece in pieces:
-        daughter = reserve()
-        daughters.append(daughter)
-        prompt = MaskPrompt(daughter, frame, piece.mask(document.masklets.shape[1:]))
-        prompts[daughter, frame] = (), (prompt,)
-        masks[daughter, frame] = None, replace(piece, prompted=True)
-    divided = operations.divide(document, proposal.mother, frame, daughters)
-    return divided.then(Change(divided.title, masks, prompts)), daughters
-
-
-def _pieces(proposal: DivisionProposal, record: MaskRecord | None) -> list[MaskRecord]:
-    """Return the masks of the daughters that do not exist yet."""
-    missing = 2 - len(proposal.daughters)
-    if missing <= 0:
-        return []
-    parts = None if record is None else halves(record)
-    if record is None or (missing == 2 and parts is None):
-        raise ValueError(f"Object {proposal.mother} has no two pieces any more: click them instead")
-    return list(parts or ()) if missing == 2 else [record]

@@ -49,7 +49,7 @@ def from_strokes(
     """Take what a brush left: every object that it touched, and its pixels."""
     held = held_on(document, frame) & painted.keys()
     masks = spare(document, frame, painted)
-    return DrawnMasks(f"paint on frame {frame}", frame, masks, frozenset(held))
+    return DrawnMasks(f"paint on {document.grid.name(frame)}", frame, masks, frozenset(held))
 
 
 def from_outline(document: Document, outline: MaskPrompt, is_positive: bool) -> DrawnMasks:
@@ -70,7 +70,7 @@ def from_outline(document: Document, outline: MaskPrompt, is_positive: bool) -> 
     mask = drawn if is_positive else before & ~drawn
     what = "outline" if is_positive else "cut from"
     masks = spare(document, frame, {owner: mask})
-    return DrawnMasks(f"{what} object {owner}, frame {frame}", frame, masks)
+    return DrawnMasks(f"{what} object {owner}, {document.grid.name(frame)}", frame, masks)
 
 
 def record_of(prompt: MaskPrompt) -> MaskRecord | None:

@@ -127,8 +127,11 @@ class FollowUp:
 def is_correction(session: VideoSession, object_id: int, frame: int) -> bool:
     """Whether prompts on a frame change what was tracked around it."""
     from napari_sam2.predictor.composed_frames import grid_of
+    from napari_sam2.predictor.plane_corrections import is_tracked
 
+    if not grid_of(session.frames).is_line:
+        return is_tracked(session, object_id, frame)
     state = session.objects.get(object_id)
-    if state is None or not grid_of(session.frames).is_line or frame not in state.tracked:
+    if state is None or frame not in state.tracked:
         return False
     return any(other not in state.bank.prompted for other in state.tracked if other != frame)

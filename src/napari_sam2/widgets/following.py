@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 if TYPE_CHECKING:
-    from napari_sam2.predictor.options import PropagateOptions
+    from napari_sam2.predictor.options import Along, PropagateOptions
     from napari_sam2.widgets.engine import Engine
     from napari_sam2.widgets.worker import Worker
 
@@ -60,6 +60,10 @@ class Following:
         """Track objects on, after the clicks that wait for their answers."""
         self._worker.submit(partial(self._engine.extend, options))
         self.note(True)
+
+    def go_along(self, key: str, along: Along) -> None:
+        """Follow corrections of a movie of stacks this way, as the runs of its session went."""
+        self._worker.submit(partial(self._engine.go_along, key, along))
 
     def note(self, is_active: bool) -> None:
         """Learn that it begins or has ended."""

@@ -118,7 +118,9 @@ class LanePanel(QWidget):
         if hovered is not None:
             doubt = float(quality.doubt[hovered])
             reason = f": {quality.reason(hovered)}" if doubt > 0 else ""
-            self.caption_label.setText(f"Frame {hovered}, doubt {doubt:.1f}{reason}")
+            where = self._controller.review.where(hovered)
+            where = where[0].upper() + where[1:]
+            self.caption_label.setText(f"{where}, doubt {doubt:.1f}{reason}")
             return
         count = len(quality.stops)
         places = {0: "nothing doubtful", 1: "1 doubtful place"}.get(

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 def refusal(document: Document, object_id: int, frame: int) -> str | None:
     """Say why an object cannot be on a frame, None if it can."""
     info = document.info(object_id)
-    mothers = document.lineage
+    mothers, when = document.lineage, document.grid.moment
     if info.last is not None and frame > info.last and object_id in mothers.values():
         return (
-            f"Object {object_id} has divided after frame {info.last}: click one of its daughters, "
+            f"Object {object_id} has divided after {when(info.last)}: click one of its daughters, "
             "or take the division back"
         )
     if info.first is not None and frame < info.first and object_id in mothers:
         return (
-            f"Object {object_id} is born on frame {info.first}: click its mother, object "
+            f"Object {object_id} is born at {when(info.first)}: click its mother, object "
             f"{mothers[object_id]}"
         )
     return None

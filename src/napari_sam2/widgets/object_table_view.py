@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from napari_sam2.widgets.controller import SegmentationController
 
 _WIDTHS = (50, 56, 34, 30, 36, 38, 36, 34, 48)
+_WIDE = 62
+"""Of the columns with places, where these are times and slices."""
 _LEAST_HEIGHT = 96
 Flag = QItemSelectionModel.SelectionFlag
 
@@ -58,6 +60,7 @@ class ObjectTableView(QTableView):
         self.doubleClicked.connect(self._on_double_click)
         self.selectionModel().selectionChanged.connect(self._on_selection)
         self.rows.modelReset.connect(self._select_chosen)
+        controller.review.entered.connect(self._fit_places)
         self.rows.rowsInserted.connect(self._select_chosen)
         controller.objects.changed.connect(self._select_chosen)
         self._select_chosen()
@@ -120,6 +123,11 @@ class ObjectTableView(QTableView):
         columns.setHighlightSections(False)
         for number, width in enumerate(_WIDTHS):
             self.setColumnWidth(number, width)
+
+    def _fit_places(self) -> None:
+        has_depth = self._controller.review.has_depth
+        for column in (FROM, TO):
+            self.setColumnWidth(column, _WIDE if has_depth else _WIDTHS[column])
 
     def _colour(self, object_id: int) -> tuple[float, float, float] | None:
         layers = self._controller.layers

@@ -79,10 +79,10 @@ class OpenMovie:
         self.key = uuid4().hex
         self.path: str | None = image.source.path
         self._viewer = viewer
-        self._worker = worker
+        self._worker, self.backlog = worker, worker.backlog
         self._engine = engine
         self._tickets = Tickets()
-        self.document = Document(self.layers.masklets)
+        self.document = Document(self.layers.masklets, self.layers.movie.grid)
         self.history = History()
         self.grouping: Step | None = None
         """While it is set, prompts and edits become part of this step."""
@@ -335,7 +335,7 @@ class OpenMovie:
         gone = [prompt for prompt in gone if not isinstance(prompt, MaskPrompt)]
         self.drawing.emit(accepted)
         if gone or accepted:
-            self._note(edit_title(gone, accepted), gone, accepted)
+            self._note(edit_title(gone, accepted, self.document.grid), gone, accepted)
         for prompt in gone:
             self._ask(prompt.object_id, prompt.frame, partial(self._engine.remove, prompt))
         for prompt in accepted:

@@ -51,16 +51,6 @@ class Pace:
         """Seconds that so many masks will take, None while nothing is known."""
         return None if self.seconds is None else object_frames * self.seconds
 
-    def forecast(
-        self, document: Document, options: PropagateOptions, num_frames: int, is_line: bool
-    ) -> tuple[int, float | None]:
-        """Return how many masks a run will make, and the seconds that they take, if known.
-
-        In stacks an object is on many planes; how many nobody knows.
-        """
-        masks = object_frames(document, options, num_frames)
-        return masks, self.expected(masks) if is_line else None
-
 
 def object_frames(document: Document, options: PropagateOptions, num_frames: int) -> int:
     """Count the masks that a run will make, as far as the window knows.

@@ -63,9 +63,10 @@ class Picker:
         """Say where the prompts of the object in work are."""
         current = self._objects.current
         frames = document.prompts.frames(current)
-        where = ", ".join(map(str, frames[:8])) + (" …" if len(frames) > 8 else "")
-        word = "frame" if len(frames) == 1 else "frames"
-        prompts = f"prompts on {word} {where}" if frames else "no prompts"
+        grid, joint = document.grid, ", " if document.grid.is_line else "; "
+        where = joint.join(map(grid.short, frames[:8])) + (" …" if len(frames) > 8 else "")
+        on = "on frame" + "s" * (len(frames) != 1) if grid.is_line else "at"
+        prompts = f"prompts {on} {where}" if frames else "no prompts"
         self.told.emit(Status(f"Picked object {current}: {prompts}"))
 
     def _on_press(self, viewer: ViewerModel, event: Any) -> Iterator[None]:

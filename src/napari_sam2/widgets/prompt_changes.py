@@ -9,6 +9,7 @@ from napari_sam2.editing.change import Change
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:
+    from napari_sam2.planes import PlaneGrid
     from napari_sam2.prompts import PromptStore
 
 
@@ -31,14 +32,14 @@ def change_prompts(
     return Change(title).then(Change(title, prompts=groups))
 
 
-def edit_title(gone: Sequence[Prompt], come: Sequence[Prompt]) -> str:
+def edit_title(gone: Sequence[Prompt], come: Sequence[Prompt], grid: PlaneGrid) -> str:
     """Name an edit of prompts for the undo button."""
     prompts = come or gone
     if not prompts:
         return "prompt"
     kind = {PointPrompt: "click", BoxPrompt: "box"}.get(type(prompts[0]), "prompt")
     what = "" if come and not gone else "move " if come else "delete "
-    return f"{what}{kind} on object {prompts[0].object_id}, frame {prompts[0].frame}"
+    return f"{what}{kind} on object {prompts[0].object_id}, {grid.name(prompts[0].frame)}"
 
 
 def older_boxes(prompts: Iterable[Prompt], box: BoxPrompt) -> list[BoxPrompt]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2.io.challenge import find_challenge_folder, read_challenge
-from napari_sam2.io.read import read_movie
 from napari_sam2.io.session_file import SUFFIX, SessionRecord, read_session
+from napari_sam2.widgets.session_settings import movie_layer
 
 LayerData = tuple[Any, dict[str, Any], str]
 Reader = Callable[[Any], list[LayerData]]
@@ -54,8 +54,9 @@ def open_session(folder: Path) -> list[LayerData]:
             f"the movie of {folder} is not at {path}: put it back, or open it where it is now and "
             "then the session with Open… in the dock"
         )
-    metadata = {"napari-sam2": {SESSION_KEY: str(folder.absolute()), "movie": str(path)}}
-    image = (read_movie(path), {"name": path.stem, "metadata": metadata}, "image")
+    data, about = movie_layer(record)
+    metadata = {"napari-sam2": {SESSION_KEY: str(folder.absolute()), **about}}
+    image = (data, {"name": path.stem, "metadata": metadata}, "image")
     if _open_dock_soon():
         return [image]
     return [image, _labels(record, path.stem)]

@@ -48,6 +48,8 @@ class ObjectRow:
     name : str
     first, last : int or None
         Frames on which the object is seen first and last.
+    span : tuple of str
+        How people call those two, in few letters.
     prompts : int
         Clicks, boxes and masks that a person gave.
     confidence : float or None
@@ -63,6 +65,7 @@ class ObjectRow:
     name: str
     first: int | None
     last: int | None
+    span: tuple[str, str]
     prompts: int
     confidence: float | None
     state: ReviewState
@@ -85,6 +88,8 @@ class Review:
         Asks for a call of `refresh`.
     """
 
+    entered = Signal()
+    """Another movie is in work."""
     objects_changed = Signal()
     """Rows came or went, or all are others."""
     rows_changed = Signal(set)
@@ -125,6 +130,7 @@ class Review:
         self._qualities.clear()
         self._news.clear()
         self._heads = self._read_heads()
+        self.entered.emit()
         self.objects_changed.emit()
         self.lane_changed.emit()
         self._wake()
@@ -163,9 +169,24 @@ class Review:
         first, last = quality.span or (None, None)
         locked = True if info.is_locked else (None if info.locked else False)
         return ObjectRow(
-            object_id, info.name, first, last, prompts, quality.confidence, info.state, locked,
-            info.parent,
+            object_id, info.name, first, last, (self._short(first), self._short(last)), prompts,
+            quality.confidence, info.state, locked, info.parent,
         )  # fmt: skip
+
+    @property
+    def has_depth(self) -> bool:
+        """Whether the movie in work is one of stacks."""
+        movie = self._movie()
+        return movie is not None and not movie.document.grid.is_line
+
+    def where(self, frame: int) -> str:
+        """Return how people call a frame of the movie in work."""
+        movie = self._movie()
+        return f"frame {frame}" if movie is None else movie.document.grid.name(frame)
+
+    def _short(self, frame: int | None) -> str:
+        movie = self._movie()
+        return "" if frame is None or movie is None else movie.document.grid.short(frame)
 
     def quality(self, object_id: int | None = None) -> ObjectQuality:
         """Return the quality of an object, by default the one in work, as far as measured."""
@@ -216,7 +237,7 @@ class Review:
         self._objects.select(object_id)
         self.go_to(frame)
         reason = self.quality(object_id).reason(frame)
-        place = f"Object {object_id}, frame {frame}"
+        place = f"Object {object_id}, {movie.document.grid.name(frame)}"
         self.told.emit(Status(f"{place}: {reason} ({number + 1} of {len(stops)} doubtful)"))
         return object_id, frame
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, get_args
+
+from psygnal import Signal
 
 from napari_sam2.predictor.options import Along, PropagateOptions
 
@@ -12,7 +14,6 @@ if TYPE_CHECKING:
     from napari_sam2.planes import PlaneGrid
 
 
-@dataclass(slots=True)
 class Route:
     """Along time, along z, or both; in movies without stacks it means nothing.
 
@@ -24,8 +25,44 @@ class Route:
         prompt there start from the mask that they have there.
     """
 
-    along: Along = "both"
-    only_here: bool = False
+    changed = Signal()
+    """It goes another way."""
+
+    def __init__(self) -> None:
+        self._along: Along = "both"
+        self._only_here = False
+
+    @property
+    def along(self) -> Along:
+        """Along what."""
+        return self._along
+
+    @along.setter
+    def along(self, value: Along) -> None:
+        self.go(value, self._only_here)
+
+    @property
+    def only_here(self) -> bool:
+        """Whether only on the line that is shown."""
+        return self._only_here
+
+    @only_here.setter
+    def only_here(self, value: bool) -> None:
+        self.go(self._along, value)
+
+    def go(self, along: Along, only_here: bool) -> None:
+        """Go this way from now on.
+
+        Raises
+        ------
+        ValueError
+            If there is no such way.
+        """
+        if along not in get_args(Along):
+            raise ValueError(f"along is {along!r}; choose one of {', '.join(get_args(Along))}")
+        if (along, only_here) != (self._along, self._only_here):
+            self._along, self._only_here = along, bool(only_here)
+            self.changed.emit()
 
     def apply(self, options: PropagateOptions, grid: PlaneGrid, shown: int) -> PropagateOptions:
         """Return the options of a run that goes this way."""
@@ -53,8 +90,10 @@ class Route:
     ) -> PropagateOptions:
         """Return the options of a run that tracks objects from a plane on.
 
-        It goes as far as `stop`, or to the end where that lies behind.
+        It goes as far as `stop`, or to the end where that lies behind; along z through all of it.
         """
+        if self._along == "z" and not grid.is_line:
+            return self.apply(PropagateOptions(tuple(objects)), grid, plane)
         start = self.position(grid, plane)
         last = stop if stop >= start else None
         return self.apply(PropagateOptions(tuple(objects), "forward", start, last), grid, plane)

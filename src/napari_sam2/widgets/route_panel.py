@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QWidget
@@ -22,14 +21,11 @@ class RoutePanel(QWidget):
     ----------
     route : Route
         Is changed.
-    on_change : callable
-        Called when it was.
     """
 
-    def __init__(self, route: Route, on_change: Callable[[], None]) -> None:
+    def __init__(self, route: Route) -> None:
         super().__init__()
         self._route = route
-        self._on_change = on_change
         self.along_box = QComboBox()
         self.along_box.addItems(list(_WAYS.values()))
         self.along_box.setToolTip(
@@ -49,6 +45,7 @@ class RoutePanel(QWidget):
         row.addWidget(self.here_box)
         self.along_box.activated.connect(self._choose)
         self.here_box.toggled.connect(self._toggle)
+        route.changed.connect(self._show_route)
         self._show_route()
 
     def show_grid(self, grid: PlaneGrid | None) -> None:
@@ -63,8 +60,6 @@ class RoutePanel(QWidget):
 
     def _choose(self, index: int) -> None:
         self._route.along = list(_WAYS)[index]
-        self._show_route()
-        self._on_change()
 
     def _toggle(self, is_on: bool) -> None:
         self._route.only_here = is_on

@@ -23,7 +23,7 @@ from napari_sam2.widgets.frame_range_row import FrameRangeRow
 from napari_sam2.widgets.keys import tip
 from napari_sam2.widgets.object_panel import plain_button
 from napari_sam2.widgets.route_panel import RoutePanel
-from napari_sam2.widgets.status import expectation_text, progress_text
+from napari_sam2.widgets.status import progress_text
 
 if TYPE_CHECKING:
     from napari_sam2.predictor.options import Direction
@@ -46,7 +46,7 @@ class RunPanel(QWidget):
         super().__init__()
         self._controller = controller
         self.range_row = FrameRangeRow(controller)
-        self.route_panel = RoutePanel(controller.route, controller.reset_range)
+        self.route_panel = RoutePanel(controller.route)
         self.correction_row = CorrectionRow(controller)
         self.objects_box = QComboBox()
         self.objects_box.addItems(["All objects", "This object", "Selected objects"])
@@ -81,6 +81,7 @@ class RunPanel(QWidget):
         controller.frames.changed.connect(self.show_expected)
         controller.following.changed.connect(self._show_following)
         controller.edits.changed.connect(self.show_expected)
+        controller.route.changed.connect(self.show_expected)
         controller.objects.changed.connect(self.show_expected)
         controller.models.changed.connect(self.show_expected)
         controller.events.image_changed.connect(self._show_image)
@@ -98,9 +99,8 @@ class RunPanel(QWidget):
 
     def show_expected(self, *_: object) -> None:
         """Say how long a run in both directions would take."""
-        masks, seconds = self._controller.expected(self._options("both"))
-        pace = self._controller.pace
-        self.expected_label.setText(expectation_text(masks, seconds, pace) if masks else "")
+        expected = self._controller.forecast.of(self._options("both"))
+        self.expected_label.setText(expected.text if expected.masks else "")
 
     def _options(self, direction: Direction) -> PropagateOptions:
         """Read the settings that are shown."""
@@ -131,9 +131,10 @@ class RunPanel(QWidget):
         layout.addWidget(self.route_panel)
         layout.addWidget(self.range_row)
         layout.addLayout(settings)
-        layout.addWidget(self.expected_label)
         layout.addLayout(buttons)
         layout.addLayout(stopping)
+        # In one place: what a run will take before it, how far it is while it goes on.
+        layout.addWidget(self.expected_label)
         layout.addWidget(self.progress_label)
         layout.addWidget(self.correction_row)
 
@@ -160,6 +161,8 @@ class RunPanel(QWidget):
         self.pause_button.setEnabled(is_running)
         self._show_following()
         self.show_expected()
+        self.expected_label.setVisible(not is_running)
+        self.progress_label.setVisible(is_running)
         self.pause_button.setText("Resume" if state == "paused" else "Pause")
         for button in (self.backward_button, self.both_button, self.forward_button):
             button.setEnabled(not is_running)

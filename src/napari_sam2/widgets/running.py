@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari_sam2.predictor.options import PropagateOptions
     from napari_sam2.predictor.results import FrameResult
     from napari_sam2.predictor.session import VideoSession
+    from napari_sam2.predictor.video import VideoPredictor
 
 
 class Run:
@@ -26,6 +27,26 @@ class Run:
         self._work_total = work_total
         self._done = self._work = 0
         self._seconds = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        number: int,
+        predictor: VideoPredictor,
+        session: VideoSession,
+        options: PropagateOptions,
+    ) -> Run:
+        """Begin a run.
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to propagate or the range is not in the movie.
+        """
+        from napari_sam2.predictor.plane_runs import count_results
+
+        total, work = count_results(session, options), masks_of_run(session, options)
+        return cls(number, predictor.propagate(session, options), total, work)
 
     @property
     def progress(self) -> Progress:

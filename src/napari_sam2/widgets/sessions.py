@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_sam2.io.read import read_movie
 from napari_sam2.io.session_file import SUFFIX, MovieStamp, SessionRecord, read_session
 from napari_sam2.widgets.autosave import Autosave
 from napari_sam2.widgets.exports import Exports
 from napari_sam2.widgets.readers import SESSION_KEY
-from napari_sam2.widgets.session_settings import restore, settings_of
+from napari_sam2.widgets.session_settings import SessionSettings, movie_layer
 from napari_sam2.widgets.status import Status
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-    from napari_sam2.widgets.models import Models
     from napari_sam2.widgets.open_movie import OpenMovie
 
 
@@ -38,8 +36,8 @@ class Sessions:
         Begins to work on an image layer.
     wake : callable
         Called from any thread when `watch` has something to tell.
-    models : Models
-        The network in use is noted in the session, and taken up when that is reopened.
+    settings : SessionSettings
+        Network, intensities, axes: noted in the session, and taken up when that is reopened.
 
     Attributes
     ----------
@@ -49,6 +47,8 @@ class Sessions:
 
     told = Signal(Status)
     """What to tell the user."""
+    restored = Signal(str, str)
+    """The movie with this key is shown as in its session, whose runs went this way."""
     changed = Signal()
     """`path` is another, or `problem` has come or gone."""
 
@@ -58,7 +58,7 @@ class Sessions:
         movie: Callable[[], OpenMovie | None],
         set_image: Callable[[Image], None],
         wake: Callable[[], None],
-        models: Models,
+        settings: SessionSettings,
     ) -> None:
         self._viewer = viewer
         self._movie = movie
@@ -66,7 +66,7 @@ class Sessions:
         self._wake = wake
         self._savers: dict[OpenMovie, Autosave] = {}
         self._known_problem: str | None = None
-        self._models = models
+        self._settings = settings
         self.exports = Exports(movie, wake)
         self.exports.told.connect(self.told.emit)
 
@@ -83,6 +83,16 @@ class Sessions:
         movie = self._movie()
         saver = None if movie is None else self._savers.get(movie)
         return None if saver is None or saver.error is None else str(saver.error)
+
+    def prepare(self, image: Image) -> None:
+        """Have an image that is about to be opened read as in the session beside its file."""
+        place = default_place(image)
+        if place is None or not (place / "session.json").is_file():
+            return
+        try:
+            self._settings.prepare(image, read_session(place, with_masks=False).settings)
+        except (ValueError, OSError):
+            return  # it is told when the session itself is opened
 
     def attach(self, movie: OpenMovie) -> None:
         """Begin to save a movie beside its file, going on with the session that is there."""
@@ -101,6 +111,7 @@ class Sessions:
         """Write what is left of a movie and stop."""
         saver = self._savers.pop(movie, None)
         if saver is not None:
+            movie.backlog.leave(movie.key)
             saver.close()
 
     def save_as(self, path: str | Path) -> bool:
@@ -159,7 +170,9 @@ class Sessions:
                 "its movie was in memory only: open an image layer with the same movie first"
             )
         path = Path(record.movie.path)
-        self._set_image(self._viewer.add_image(read_movie(path), name=path.stem))
+        data, about = movie_layer(record)
+        metadata = {"napari-sam2": about}
+        self._set_image(self._viewer.add_image(data, name=path.stem, metadata=metadata))
         movie = self._movie()
         if movie is None:
             raise ValueError(f"{path} is no movie any more")
@@ -183,27 +196,22 @@ class Sessions:
 
     def _take_up(self, movie: OpenMovie, record: SessionRecord, place: Path) -> None:
         """Show what a session holds, as it was shown, and with the network it was made with."""
-        restore(movie.image, record.settings)
+        problem = self._settings.restore(movie.image, record.settings)
         movie.adopt(record.document)
-        self._tell(_greeting(record, place))
-        self._models.want(
-            str(record.settings.get("model", "")), str(record.settings.get("model_sha256", ""))
-        )
+        self._tell(_greeting(record, place, problem), is_error=problem is not None)
+        self.restored.emit(movie.key, self._settings.route.along)
 
     def _save_to(self, movie: OpenMovie, place: Path) -> None:
-        saver = Autosave(
-            place, partial(_stamp, movie), movie.document, self._settings(movie), self._wake
-        )
+        settings = partial(self._settings.of, movie.image)
+        saver = Autosave(place, partial(_stamp, movie), movie.document, settings, self._wake)
         self._savers[movie] = saver
+        movie.backlog.watch(movie.key, saver)
         movie.changed.connect(lambda frames: self._note(movie, frames))
         self.changed.emit()
 
     def _note(self, movie: OpenMovie, frames: set[int]) -> None:
         if movie in self._savers:
             self._savers[movie].note(frames)
-
-    def _settings(self, movie: OpenMovie) -> Callable[[], dict[str, Any]]:
-        return partial(settings_of, movie.image, self._models)
 
     def _tell(self, text: str, *, is_error: bool = False) -> None:
         self.told.emit(Status(text, "error" if is_error else "info"))
@@ -233,6 +241,7 @@ def _problem(movie: OpenMovie, record: SessionRecord) -> str | None:
     return record.movie.problem_with(_stamp(movie))
 
 
-def _greeting(record: SessionRecord, place: Path) -> str:
+def _greeting(record: SessionRecord, place: Path, problem: str | None) -> str:
     count = len(record.document.object_ids)
-    return f"Session {place.name} is open: {count} object{'s' * (count != 1)}"
+    text = f"Session {place.name} is open: {count} object{'s' * (count != 1)}"
+    return text if problem is None else f"{text}; but {problem}"

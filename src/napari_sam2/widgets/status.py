@@ -46,9 +46,9 @@ def loading_status(message: ModelLoading) -> Status:
     return Status(f"Downloading {message.name}: {done:.0f} of {total:.0f} MB", "busy")
 
 
-def answer_status(answer: Predicted) -> Status:
-    """Describe the mask that a click gave."""
-    where = f"Object {answer.object_id}, frame {answer.frame}"
+def answer_status(answer: Predicted, frame: str) -> Status:
+    """Describe the mask that a click gave on a frame, which is called so."""
+    where = f"Object {answer.object_id}, {frame}"
     if answer.record is None:
         return Status(f"{where}: cleared")
     if not answer.record.visible:
@@ -70,13 +70,15 @@ def run_status(end: RunEnded) -> Status:
     return Status(f"Stopped after {did}; what was done is kept", "error")
 
 
-def expectation_text(masks: int, seconds: float | None, pace: Pace) -> str:
-    """Say how long a run will take, as far as it is known."""
-    what = f"{masks} masks to track"
+def expectation_text(
+    masks: int, seconds: float | None, pace: Pace, *, is_bound: bool = False
+) -> str:
+    """Say how long a run will take, as far as it is known; a bound is said to be one."""
+    what = f"{'at most ' if is_bound else ''}{masks} masks to track"
     if seconds is None:
         return f"{what}; how long that takes here is known after the first click"
     source = "measured here" if pace.is_measured else "guessed from clicks"
-    return f"{what}: about {duration(seconds)} ({source})"
+    return f"{what}: {'up to' if is_bound else 'about'} {duration(seconds)} ({source})"
 
 
 def duration(seconds: float) -> str:
@@ -87,11 +89,11 @@ def duration(seconds: float) -> str:
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
-def following_text(message: FollowedUp) -> str:
-    """Describe how far a correction has been followed up."""
+def following_text(message: FollowedUp, frame: str) -> str:
+    """Describe how far a correction has been followed up, at a frame that is called so."""
     ids = ", ".join(str(one.object_id) for one in message.result.objects)
     done = message.progress.done
-    return f"Following up object {ids}: frame {message.result.frame}, {done} computed"
+    return f"Following up object {ids}: {frame}, {done} computed"
 
 
 def followed_status(message: FollowUpEnded) -> Status:
