@@ -12,19 +12,21 @@ def main() -> None:
     """Run the benchmarks that the command line names, all by default."""
     names = ("bundled", "resident", "correction", "reference")
     on_screen = ("click",)
+    extra = (*on_screen, "replay")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "names",
         nargs="*",
-        help=f"of {', '.join((*names, *on_screen))}; all by default but those with a window",
+        help=f"of {', '.join((*names, *extra))}; all by default but {' and '.join(extra)}, "
+        "which need a display and a movie of the Cell Tracking Challenge",
     )
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side; the best counts")
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 4, 16])
     options = parser.parse_args()
     chosen = options.names or names
-    if unknown := set(chosen) - {*names, *on_screen}:
+    if unknown := set(chosen) - {*names, *extra}:
         parser.error(
-            f"unknown benchmark {', '.join(sorted(unknown))}: choose of {(*names, *on_screen)}"
+            f"unknown benchmark {', '.join(sorted(unknown))}: choose of {(*names, *extra)}"
         )
     console = Console(width=100)
     console.print(circumstances())
@@ -44,6 +46,10 @@ def main() -> None:
         from tests.benchmarks import bench_click
 
         console.print(bench_click.run(options.rounds))
+    if "replay" in chosen:
+        from tests.benchmarks import bench_replay
+
+        console.print(*bench_replay.run())
     if "reference" in chosen:
         from tests.benchmarks import bench_reference
 

@@ -142,7 +142,8 @@ class ClickedWindow:
     def _settle(self) -> None:
         """Wait until nothing is left to encode ahead, or to draw."""
         engine, end = self._controller._engine, perf_counter() + 0.4
-        self._wait(lambda: perf_counter() > end and not engine.has_work())
+        gaze = self._controller.prompting._look_ahead
+        self._wait(lambda: perf_counter() > end and gaze._moved is None and not engine.has_work())
 
     def _wait(self, until: Any) -> None:
         from qtpy.QtTest import QTest

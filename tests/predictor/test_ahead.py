@@ -57,12 +57,13 @@ def test_views_of_tracked_objects_are_ready_for_corrections(following, monkeypat
     following.predict_frame(session, PointPrompt(1, 3, (y, x)))
 
 
-def test_a_new_object_is_looked_for_where_the_mouse_rests(following, monkeypatch):
+@pytest.mark.parametrize("yx", [(150.0, 40.0), (150.4, 39.6), (149.7, 39.5)])
+def test_a_new_object_is_looked_for_where_the_mouse_rests(following, monkeypatch, yx):
     session = VideoSession.open(np.zeros((3, 200, 200), np.uint8))
     assert list(following.encode_ahead(session, Gaze(1))) == []
-    encoded = list(following.encode_ahead(session, Gaze(1, (150.0, 40.0))))
+    encoded = list(following.encode_ahead(session, Gaze(1, yx)))
     assert set(encoded) == {1}
     views = [view for _, view in session.features._features]
     assert views[0].contains((145, 35, 155, 45))
     monkeypatch.setattr(following.model, "encode_image", None)
-    following.predict_frame(session, PointPrompt(1, 1, (150.0, 40.0)))
+    following.predict_frame(session, PointPrompt(1, 1, yx))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 from napari_sam2.predictor.frame_encoder import FrameEncoder
@@ -60,7 +61,8 @@ def _places(
     for frame in gaze.frames(session.num_frames):
         yx = gaze.yx if frame == gaze.frame and planner.is_following else None
         if yx is not None and not _covered(session, frame, yx):
-            first = planner.first_view(yx, session.usual_side())
+            # As a click there would be seen: around the pixel that it falls on.
+            first = planner.first_view(_pixel(yx), session.usual_side())
             yield frame, first
             if (second := second_look(yx, first)) is not None:
                 yield frame, second
@@ -69,14 +71,19 @@ def _places(
 
 
 def _covered(session: VideoSession, frame: int, yx: tuple[float, float]) -> bool:
-    """Whether a pixel lies in the box of an object: a click there is a correction of it."""
+    """Whether a pixel lies in the mask of an object: a click there is a correction of it."""
+    y, x = _pixel(yx)
     for masklet in session.masklets:
         record = masklet.records.get(frame)
         if record is not None and record.visible:
             y0, x0, y1, x1 = record.bbox
-            if y0 <= yx[0] < y1 and x0 <= yx[1] < x1:
+            if y0 <= y < y1 and x0 <= x < x1 and record.crop()[y - y0, x - x0]:
                 return True
     return False
+
+
+def _pixel(yx: tuple[float, float]) -> tuple[int, int]:
+    return math.floor(yx[0] + 0.5), math.floor(yx[1] + 0.5)
 
 
 def likely_views(session: VideoSession, planner: ViewPlanner, frame: int) -> list[View]:

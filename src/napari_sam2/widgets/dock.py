@@ -24,6 +24,7 @@ from napari_sam2.widgets.controller import SegmentationController
 from napari_sam2.widgets.data_panel import DataPanel
 from napari_sam2.widgets.division_panel import DivisionPanel
 from napari_sam2.widgets.dock_folds import DockFolds
+from napari_sam2.widgets.held_drawing import HeldDrawing
 from napari_sam2.widgets.model_panel import ModelPanel
 from napari_sam2.widgets.object_panel import ObjectPanel
 from napari_sam2.widgets.opening import prefer_sessions
@@ -60,6 +61,9 @@ class TrackWidget(QWidget):
     controller : SegmentationController
         Does everything that the buttons do, from Python.
     """
+
+    _held_drawing: HeldDrawing | None = None
+    """Of the window that the widget is in; nothing else may keep a window that is closed."""
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
@@ -132,6 +136,9 @@ class TrackWidget(QWidget):
             return
         self._is_shut = True
         self._timer.stop()
+        if self._held_drawing is not None:
+            self._held_drawing.release()
+            self._held_drawing = None
         if self._window is not None:
             self._window.removeEventFilter(self)
             self._window = None
@@ -174,6 +181,9 @@ class TrackWidget(QWidget):
         if window is not None and window is not self._window:
             window.installEventFilter(self)
             self._window = window
+            self._held_drawing = HeldDrawing(window)
+            self.controller.prompting.sent.connect(self._held_drawing.hold)
+            self.controller.live.drawn.connect(self._held_drawing.release)
 
     def _shut_down_if_closed(self) -> None:
         if self._window is None or not self._window.isVisible():

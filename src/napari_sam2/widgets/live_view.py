@@ -6,6 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from psygnal import Signal
+
 from napari_sam2.widgets.coordinates import show_frame, shown_frame
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ class LiveView:
     viewer : napari.components.ViewerModel
         The viewer.
     """
+
+    drawn = Signal()
+    """Masks that had changed are handed to the screen."""
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.follows = True
@@ -64,6 +69,7 @@ class LiveView:
         self._follow(layers)
         layers.canvas.refresh(shown_frame(self._viewer, layers.image))
         self._last = time.monotonic()
+        self.drawn.emit()
         return None
 
     def _follow(self, layers: SegmentationLayers) -> None:

@@ -51,6 +51,8 @@ class Prompting:
     """What to tell the user."""
     redrawn = Signal()
     """The labels are to be drawn soon."""
+    sent = Signal()
+    """Clicks or boxes are on their way to be answered."""
 
     def __init__(
         self,
@@ -86,6 +88,7 @@ class Prompting:
     def attach(self, movie: OpenMovie) -> None:
         """Follow a movie that was opened."""
         movie.changed.connect(self._on_change)
+        movie.drawn.connect(lambda _prompts: self.sent.emit())
         movie.layers.picked.connect(self._on_picked)
 
     def settle(self) -> float | None:

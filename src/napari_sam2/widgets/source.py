@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -178,13 +179,20 @@ def layout_of(layer: Image, choice: SourceChoice | None = None) -> AxisLayout:
     sizes = tuple(map(int, level_data(layer, choice.level).shape))[: layer.ndim]
     if 0 in sizes:
         raise ValueError(f"{layer.name!r} has no pixels: its shape is {sizes}")
-    axes = choice.axes or guess_axes(layer.axis_labels, sizes)
+    axes = choice.axes or guess_axes(tuple(layer.axis_labels), sizes)
     try:
-        return AxisLayout.of(axes, sizes)
+        return _layout(axes, sizes)
     except ValueError as error:
         raise ValueError(f"{layer.name!r} is no movie yet: {error}; set its axes") from None
 
 
+# Both are asked for at every movement of the mouse, and dozens of times for a click.
+@lru_cache(maxsize=256)
+def _layout(axes: str, sizes: tuple[int, ...]) -> AxisLayout:
+    return AxisLayout.of(axes, sizes)
+
+
+@lru_cache(maxsize=256)
 def guess_axes(labels: tuple[str, ...], sizes: tuple[int, ...]) -> str:
     """Return a letter for each axis, by its label or else by its length and place."""
     letters: list[str | None] = [_letter(label) for label in labels]
