@@ -1,8 +1,9 @@
 """Resident size while 8 objects are tracked through a long movie, beside a short one.
 
-``python -m tests.benchmarks.bench_long_movie --frames 5000`` draws a movie of 1024 x 1024 pixels
-while it is read (dask), tracks it as a batch does, with masks streamed to zarr and read back, and
-prints the resident size at the end beside that of 100 frames. Each runs in a process of its own.
+``python -m tests.benchmarks.bench_long_movie`` draws movies of 1024 x 1024 pixels while they are
+read, tracks them as a batch does (masks streamed to zarr and read back, memories kept on disk), and
+prints the resident size on the way. Each movie is tracked in a process of its own. With ``--input
+128`` the bundled network sees views of half the side: an eighth of the work, the same engine.
 """
 
 from __future__ import annotations
@@ -12,54 +13,82 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-import dask.array as da
 import numpy as np
 import psutil
+import zarr
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from tests.benchmarks.report import circumstances, progress
 
 SIDE = 1024
 OBJECTS = 8
+RADIUS = 20
+MOMENTS = (100, 1000, 5000)
 
 
-def draw(block_info: dict) -> np.ndarray:
-    """Draw eight disks that circle over noise, (1, S, S)."""
-    t = block_info[None]["array-location"][0][0]
-    frame = np.random.default_rng(t).integers(0, 60, (SIDE, SIDE), dtype=np.uint16)
-    for y, x in centres(t):
-        ys, xs = np.ogrid[:SIDE, :SIDE]
-        frame[(ys - y) ** 2 + (xs - x) ** 2 < 22**2] += 150
-    return frame[None]
+class DrawnMovie:
+    """Disks that circle over noise, drawn when they are read: the movie takes no memory itself.
+
+    Parameters
+    ----------
+    frames : int
+        Its length.
+    """
+
+    ndim = 3
+    dtype = np.dtype(np.uint16)
+
+    def __init__(self, frames: int) -> None:
+        self.shape = frames, SIDE, SIDE
+        self._noise = np.random.default_rng(0).integers(0, 60, (SIDE, SIDE), dtype=np.uint16)
+
+    def __getitem__(self, index: int | tuple[int | slice, ...]) -> NDArray[np.uint16]:
+        t, *rest = index if isinstance(index, tuple) else (index,)
+        assert isinstance(t, int | np.integer)
+        frame = np.roll(self._noise, (7 * t, 13 * t), (0, 1))
+        for y, x in centres(int(t)):
+            top, left = round(y) - RADIUS, round(x) - RADIUS
+            ys, xs = np.ogrid[top : top + 2 * RADIUS + 1, left : left + 2 * RADIUS + 1]
+            window = frame[top : top + 2 * RADIUS + 1, left : left + 2 * RADIUS + 1]
+            window[(ys - y) ** 2 + (xs - x) ** 2 < RADIUS**2] += 150
+        return frame[tuple(rest)]
 
 
 def centres(t: int) -> list[tuple[float, float]]:
-    """Where the disks are."""
-    angle = t / 60
-    places = [(256 + 512 * (i % 2), 128 + 256 * (i // 2), angle + i) for i in range(OBJECTS)]
-    return [(y + 60 * np.sin(a), x + 60 * np.cos(a)) for y, x, a in places]
+    """Where the disks are, (y, x): a group that drifts, each disk on a small circle of its own."""
+    angle, drift = t / 30, t / 1000
+    y0, x0 = 500 + 200 * np.sin(drift), 400 + 200 * np.cos(drift)
+    places = [(y0 + 58 * (i // 4), x0 + 58 * (i % 4), angle + i) for i in range(OBJECTS)]
+    return [(y + 4 * np.sin(a), x + 4 * np.cos(a)) for y, x, a in places]
 
 
-def track(frames: int) -> None:
+def track(frames: int, side: int | None) -> None:
     """Track one movie in this process and print its resident size."""
     from napari_sam2.batch import movie_run
     from napari_sam2.batch.job_spec import JobSpec
     from napari_sam2.batch.plan import PlannedJob
     from napari_sam2.io.prompts_file import write_prompts
-    from napari_sam2.io.session_file import read_session
     from napari_sam2.prompts import PointPrompt
 
-    movie = da.map_blocks(
-        draw, chunks=((1,) * frames, SIDE, SIDE), dtype=np.uint16, meta=np.empty((0, 0, 0), "u2")
-    )
-    # The one thing that is not as users have it: the movie is drawn, no file is read.
+    movie = DrawnMovie(frames)
+    # What is not as users have it: the movie is drawn, no file is read, and views may be smaller.
     movie_run.read_movie = lambda *_: movie
+    if side is not None:
+        original = movie_run.predictor_of
+        movie_run.predictor_of = lambda *asked: _smaller(original(*asked), side)
     process, started = psutil.Process(), perf_counter()
     sizes: dict[int, int] = {}
 
     def watch(title: str, done: int, total: int) -> None:
-        if done in (min(99, total), total):
-            sizes[done] = process.memory_info().rss
+        at = done + 1  # the prompted frame is done, too
+        if at in MOMENTS or done == total or at % 500 == 0:
+            sizes[at] = process.memory_info().rss
+            progress(f"{at} frames, {sizes[at] / 2**20:.1f} MiB")
 
     with tempfile.TemporaryDirectory() as place:
         prompts = Path(place) / "prompts.json"
@@ -68,36 +97,55 @@ def track(frames: int) -> None:
             movie="drawn", prompts=str(prompts), out=place, outputs=(), direction="forward"
         )
         report = movie_run.run_movie(PlannedJob(job, "new", frames), watch)
-        end = sizes[max(sizes)]
         whole = process.memory_info().rss
-        last = read_session(Path(report.folder) / "drawn.sam2").document.masklets
-        seen = sum(frames - 1 in masklet.visible_frames for masklet in last)
-    found = {"warm": sizes[min(sizes)], "end": end, "whole": whole, "seen": seen}
-    found["seconds"] = perf_counter() - started
-    print(json.dumps(found))
+        masks = zarr.open_group(Path(report.folder) / "drawn.sam2/masks.zarr", mode="r")
+        seen = len(np.unique(masks["labels"][frames - 1])) - 1
+    found = {"sizes": sizes, "whole": whole, "seen": seen}
+    print(json.dumps({**found, "seconds": perf_counter() - started}))
+
+
+def _smaller(predictor, side: int):  # noqa: ANN001, ANN202
+    """Return an engine with the same weights whose network sees views of another side."""
+    from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.predictor.video import VideoPredictor
+
+    model = SAM2(replace(predictor.model.config, input_size=side))
+    model.load_state_dict(predictor.model.state_dict())
+    return VideoPredictor(model, predictor.runtime, predictor.options)
 
 
 def main() -> None:
     """Measure a short and a long movie."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=5000)
+    parser.add_argument("--frames", type=int, nargs="+", default=[100, 5000])
+    parser.add_argument("--input", type=int, help="side of the network's input, 256 if not given")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        track(options.one)
+        track(options.one, options.input)
         return
+    side = options.input or 256
+    table = Table(title=f"resident MiB, {OBJECTS} objects, {SIDE} x {SIDE}, views of {side} pixels")
+    for column in ("movie", *(f"at {t}" for t in MOMENTS), "measured", "objects", "time"):
+        table.add_column(column, justify="right")
     ends = []
-    for frames in (100, options.frames):
+    for frames in options.frames:
         line = [sys.executable, "-m", "tests.benchmarks.bench_long_movie", "--one", str(frames)]
-        done = subprocess.run(line, capture_output=True, text=True, check=True)
+        line += ["--input", str(side)] if options.input else []
+        done = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
-        ends.append(found["end"])
-        print(
-            f"{frames} frames: {found['end'] / 2**20:.1f} MiB at the end of tracking, "
-            f"{found['warm'] / 2**20:.1f} after the first 100 frames, {found['whole'] / 2**20:.1f} "
-            f"after measuring; {found['seen']} objects seen, {found['seconds']:.0f} s"
+        sizes = {int(t): size / 2**20 for t, size in found["sizes"].items()}
+        ends.append(sizes[max(sizes)])
+        table.add_row(
+            f"{frames} frames",
+            *(f"{sizes[t]:.1f}" if t in sizes else "" for t in MOMENTS),
+            f"{found['whole'] / 2**20:.1f}",
+            f"{found['seen']} of {OBJECTS}",
+            f"{found['seconds']:.0f} s",
         )
-    print(f"ratio {ends[1] / ends[0]:.3f}")
+    console = Console(width=100)
+    console.print(circumstances(), table)
+    console.print(f"last movie to first, at the end of tracking: {ends[-1] / ends[0]:.3f}")
 
 
 if __name__ == "__main__":
