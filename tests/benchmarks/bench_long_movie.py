@@ -104,7 +104,7 @@ def track(frames: int, side: int | None) -> None:
     print(json.dumps({**found, "seconds": perf_counter() - started}))
 
 
-def _smaller(predictor, side: int):  # noqa: ANN001, ANN202
+def _smaller(predictor, side: int):
     """Return an engine with the same weights whose network sees views of another side."""
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.predictor.video import VideoPredictor
