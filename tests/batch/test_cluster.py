@@ -8,7 +8,9 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from napari_sam2.batch.cluster import Cluster, run_on_cluster
 from napari_sam2.batch.jobs_file import read_jobs
@@ -28,6 +30,11 @@ def test_a_worker_that_is_killed_costs_nothing(make_movie, tmp_path, digest, mon
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     folder = make_movie("a", frames=10).parent
     make_movie("b", seed=3)
+    # A picture is read as a lazy array, which Dask would take for work of its own.
+    (folder / "b.prompts.json").unlink()
+    seeds = np.zeros((80, 96), np.uint16)
+    seeds[16:32, 20:36] = 5
+    tifffile.imwrite(folder / "b.labels.tif", seeds)
     run_batch(plan_of(folder, tmp_path / "here"))
     killed: list[int] = []
 

@@ -104,15 +104,25 @@ def run(movies: Path, out: Path, *options: str) -> float:
     return time.perf_counter() - started
 
 
+def frames_done(place: Path) -> int:
+    """Return how many frames of a movie in work are on disk."""
+    try:
+        index = json.loads((place / "memories/index.json").read_text())
+    except FileNotFoundError:
+        return 0
+    return int(index["progress"]["count"])
+
+
 def run_killed(movies: Path, out: Path, after: int) -> None:
     """Run a batch and kill it when so many movies are done and the next one is in work."""
     process = start(movies, out)
     while process.poll() is None:
         done = len(list(out.glob("*/result.json")))
-        if done >= after and (begun := list(out.glob("*.part/memories/index.json"))):
+        begun = [place for place in out.glob("*.part") if frames_done(place) > 2]
+        if done >= after and begun:
             process.send_signal(signal.SIGKILL)
             process.wait()
-            progress(f"killed after {done} movies, in the middle of {begun[0].parent.parent.name}")
+            progress(f"killed after {done} movies, in the middle of {begun[0].name}")
             return
         time.sleep(0.05)
     raise RuntimeError(f"the batch ended before {after} movies were done: {_log(out)}")
@@ -124,9 +134,11 @@ def run_with_a_death(movies: Path, out: Path, workers: int) -> float:
     process = start(movies, out, "--workers", str(workers))
     killed = ""
     while process.poll() is None:
-        for index in [] if killed else out.glob("*.part/memories/index.json"):
-            killed = index.parent.parent.name
-            events = (index.parent.parent / "events.jsonl").read_text().splitlines()
+        for place in [] if killed else out.glob("*.part"):
+            if frames_done(place) < 3:
+                continue
+            killed = place.name
+            events = (place / "events.jsonl").read_text().splitlines()
             os.kill(json.loads(events[-1])["pid"], signal.SIGKILL)
             progress(f"killed the worker of {killed}")
             break

@@ -27,7 +27,7 @@ from tests.benchmarks.report import circumstances, progress
 
 SIDE = 1024
 OBJECTS = 8
-RADIUS = 20
+RADIUS = 18
 MOMENTS = (100, 1000, 5000)
 
 
@@ -60,11 +60,14 @@ class DrawnMovie:
 
 
 def centres(t: int) -> list[tuple[float, float]]:
-    """Where the disks are, (y, x): a group that drifts, each disk on a small circle of its own."""
-    angle, drift = t / 30, t / 1000
-    y0, x0 = 500 + 200 * np.sin(drift), 400 + 200 * np.cos(drift)
-    places = [(y0 + 58 * (i // 4), x0 + 58 * (i % 4), angle + i) for i in range(OBJECTS)]
-    return [(y + 4 * np.sin(a), x + 4 * np.cos(a)) for y, x, a in places]
+    """Where the disks are, (y, x): a group that goes round every 80 frames, each disk a little too.
+
+    So a movie of 100 frames shows all that happens; a longer one has more of the same.
+    """
+    angle = 2 * np.pi * t / 80
+    y0, x0 = 460 + 12 * np.sin(angle), 460 + 12 * np.cos(angle)
+    places = [(y0 + 44 * (i // 3), x0 + 44 * (i % 3), angle + i) for i in range(OBJECTS)]
+    return [(y + 2 * np.sin(a), x + 2 * np.cos(a)) for y, x, a in places]
 
 
 def track(frames: int, side: int | None) -> None:
@@ -73,11 +76,14 @@ def track(frames: int, side: int | None) -> None:
     from napari_sam2.batch.job_spec import JobSpec
     from napari_sam2.batch.plan import PlannedJob
     from napari_sam2.io.prompts_file import write_prompts
+    from napari_sam2.io.read_planes import PlaneMovie
+    from napari_sam2.planes import AxisLayout
     from napari_sam2.prompts import PointPrompt
 
     movie = DrawnMovie(frames)
     # What is not as users have it: the movie is drawn, no file is read, and views may be smaller.
-    movie_run.read_movie = lambda *_: movie
+    layout = AxisLayout.of("TYX", movie.shape)
+    movie_run.Sources.open = lambda sources: PlaneMovie(movie, layout)
     if side is not None:
         original = movie_run.predictor_of
         movie_run.predictor_of = lambda *asked: _smaller(original(*asked), side)

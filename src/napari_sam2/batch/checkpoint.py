@@ -12,6 +12,7 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -197,17 +198,23 @@ def _entry(
     return {
         "object_id": object_id,
         "revision": state.revision,
-        "view": None if state.view is None else asdict(state.view),
+        "view": None if state.view is None else _described(state.view),
         "window": state.bank.window,
         "pointer_window": state.bank.pointer_window,
         **{
             kind: [
-                {"frame": frame, "view": asdict(memory.view), "place": places[id(memory)][1]}
+                {"frame": frame, "view": _described(memory.view), "place": places[id(memory)][1]}
                 for frame, memory in getattr(state.bank, kind).items()
             ]
             for kind in _BANKS
         },
     }
+
+
+@lru_cache(maxsize=256)
+def _described(view: View) -> dict[str, Any]:
+    """Return a view as JSON writes it; every memory of a frame has one, and they are few."""
+    return asdict(view)
 
 
 def _view(values: Mapping[str, Any] | None) -> View | None:

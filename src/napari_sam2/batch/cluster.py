@@ -131,6 +131,7 @@ def _collect(
 
 def _run(job: PlannedJob) -> MovieReport:
     """Run a movie on a worker; what another try cannot mend is an answer, no error."""
+    import dask
     from distributed import get_worker
 
     worker = get_worker()
@@ -143,7 +144,9 @@ def _run(job: PlannedJob) -> MovieReport:
 
     planned = replace(job, spec=replace(job.spec, device=job.spec.device or _device(worker.name)))
     try:
-        return run_movie(planned, tell)
+        # Frames that are read lazily are read here, not handed to the cluster as tasks.
+        with dask.config.set(scheduler="synchronous"):
+            return run_movie(planned, tell)
     except (ValueError, FileNotFoundError) as error:
         return failed(planned, error)
 

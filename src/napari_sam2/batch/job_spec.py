@@ -55,8 +55,11 @@ class JobSpec:
     dtype: str | None = field(default=None, metadata=_about("float32, bfloat16, float16."))
     view: str = field(default="auto", metadata=_about("auto, whole or follow."))
     direction: str = field(default="both", metadata=_about("forward, backward or both."))
-    first: int | None = field(default=None, metadata=_about("First frame of the range."))
-    last: int | None = field(default=None, metadata=_about("Last frame of the range."))
+    first: int | None = field(
+        default=None, metadata=_about("First frame of the range; of stacks the first time.")
+    )
+    last: int | None = field(default=None, metadata=_about("Last one, included."))
+    along: str = field(default="both", metadata=_about("Movies of stacks: both, time or z."))
     patience: int | None = field(
         default=None, metadata=_about("Frames without an object after which it is given up.")
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam2.masklets import MaskletSet
+from napari_sam2.planes import PlaneGrid
 from napari_sam2.tracking.lineage import find_divisions
 from napari_sam2.tracking.measures import MeasureTable
 from napari_sam2.tracking.quality import ObjectQuality, quality_from
@@ -32,7 +34,8 @@ class MovieReport:
         ``"done"``, ``"was done"`` (by an earlier run), ``"failed"`` or ``"stopped"``.
     error : str
         What went wrong; empty if nothing did.
-    frames, objects : int
+    frames, slices, objects : int
+        Planes in all, slices of a time, objects.
     confidence : float or None
         Mean over the objects, 0 to 1.
     doubtful : int
@@ -58,6 +61,7 @@ class MovieReport:
     outcome: Outcome
     error: str = ""
     frames: int = 0
+    slices: int = 1
     objects: int = 0
     confidence: float | None = None
     doubtful: int = 0
@@ -84,14 +88,18 @@ class MovieReport:
         return cls(**read)
 
 
-def qualities_of(masklets: MaskletSet) -> dict[int, ObjectQuality]:
-    """Measure every object, a frame at a time."""
+def qualities_of(masklets: MaskletSet, grid: PlaneGrid) -> dict[int, ObjectQuality]:
+    """Measure every object, a plane at a time.
+
+    Where there is depth, jumps from one plane to the next are no reason for doubt.
+    """
     table = MeasureTable(masklets)
     table.measure_all()
-    return {i: quality_from(table.of(i)) for i in masklets.object_ids()}
+    found = {i: quality_from(table.of(i)) for i in masklets.object_ids()}
+    return found if grid.slices == 1 else {i: _without_jumps(one) for i, one in found.items()}
 
 
-def describe_objects(qualities: Mapping[int, ObjectQuality]) -> dict[str, Any]:
+def describe_objects(qualities: Mapping[int, ObjectQuality], grid: PlaneGrid) -> dict[str, Any]:
     """Return the fields of `MovieReport` that are about objects."""
     sure = [one.confidence for one in qualities.values() if one.confidence is not None]
     stops = sorted(
@@ -99,7 +107,7 @@ def describe_objects(qualities: Mapping[int, ObjectQuality]) -> dict[str, Any]:
         for object_id, one in qualities.items()
         for frame in one.stops
     )
-    moves = [_lost_and_found(one) for one in qualities.values()]
+    moves = [_lost_and_found(one.area, grid) for one in qualities.values()]
     return {
         "objects": len(qualities),
         "confidence": round(float(np.mean(sure)), 4) if sure else None,
@@ -123,7 +131,15 @@ def divisions_of(masklets: MaskletSet, qualities: Mapping[int, ObjectQuality]) -
     return {daughter: mothers[0] for daughter, mothers in found.items()}
 
 
-def _lost_and_found(quality: ObjectQuality) -> tuple[int, int]:
-    area = quality.area[~np.isnan(quality.area)]
-    seen = area > 0
+def _without_jumps(quality: ObjectQuality) -> ObjectQuality:
+    nothing = np.full_like(quality.area, np.nan)
+    curves = {**quality.curves, "area_jump": nothing, "centroid_jump": nothing}
+    return replace(quality, curves=curves)
+
+
+def _lost_and_found(area: NDArray[np.float32], grid: PlaneGrid) -> tuple[int, int]:
+    """Count how often an object goes from one time to the next, and how often it comes."""
+    at_times = area.reshape(grid.times, grid.slices)
+    known = np.flatnonzero(~np.isnan(at_times).all(axis=1))
+    seen = np.any(at_times[known] > 0, axis=1)
     return int((seen[:-1] & ~seen[1:]).sum()), int((~seen[:-1] & seen[1:]).sum())

@@ -25,12 +25,11 @@ from napari_sam2.batch.network import describe_network, predictor_of
 from napari_sam2.batch.outputs import write_outputs, write_strip
 from napari_sam2.batch.plan import PlannedJob, propagate_options
 from napari_sam2.batch.seeding import search_of
-from napari_sam2.io.read import read_movie
-from napari_sam2.io.session_file import read_session
+from napari_sam2.batch.sources import Sources
 from napari_sam2.predictor.automatic_masklets import AutomaticMasklets
 from napari_sam2.predictor.automatic_state import SearchState
+from napari_sam2.predictor.plane_runs import count_results
 from napari_sam2.predictor.results import FrameResult
-from napari_sam2.predictor.run_plan import plan_runs
 from napari_sam2.predictor.video import VideoPredictor
 
 __all__ = ["Watch", "run_movie"]
@@ -98,11 +97,14 @@ class _MovieRun:
 
     def _open(self) -> None:
         job, folder = self._job, self._folder
-        path, model = _sources(self._job)
+        sources = Sources.of(job)
+        model = sources.model
         # The files of the movie are opened once for reading and for the outputs.
-        self._movie: Any = read_movie(path, job.axes)
+        self._movie = sources.open()
         self._predictor = _predictor(self._job, model)
-        if self._checkpoint.index.is_file():
+        # What stacks remember is not kept: their runs begin anew.
+        self._is_line = self._movie.grid.is_line
+        if self._is_line and self._checkpoint.index.is_file():
             self._opened, self._progress = MovieSession.go_on(
                 job, folder, self._movie, self._predictor, self._checkpoint
             )
@@ -117,13 +119,12 @@ class _MovieRun:
     def track(self, watch: Watch) -> bool:
         """Track what is not tracked yet; return whether that is all of it."""
         session = self._opened.session
-        self._predictor.commit(session)
+        if self._is_line:
+            self._predictor.commit(session)
         before, started = self._progress, time.perf_counter()
         search = self._search()
         results, total = self._of_prompts() if search is None else self._of_search(search)
         for result in results:
-            # What was encoded for this frame must not decide how the next one is computed.
-            session.features.clear()
             spent = before.seconds + time.perf_counter() - started
             self._keep(result, search, spent)
             if watch(self._job.title, self._progress.count, total):
@@ -146,7 +147,7 @@ class _MovieRun:
         session, before = self._opened.session, self._progress
         options = propagate_options(self._job, resume=True)
         begun = {1: (1,), -1: (1, -1)}.get(before.step, ())
-        left = sum(len(run.frames) for run in plan_runs(session, options))
+        left = count_results(session, options)
         return self._predictor.propagate(session, options, begun), before.count + left
 
     def _of_search(self, search: AutomaticMasklets) -> tuple[Iterator[FrameResult], int]:
@@ -164,8 +165,11 @@ class _MovieRun:
             state = search.state.as_json()
         count = self._progress.count + 1
         self._progress = Progress(result.step, result.frame, count, spent, state)
-        masks = self._opened.masks
-        self._checkpoint.save(self._opened.session, self._progress, masks.waiting())
+        session, masks = self._opened.session, self._opened.masks
+        if self._is_line:
+            # What was encoded for this frame must not decide how the next one is computed.
+            session.features.clear()
+            self._checkpoint.save(session, self._progress, masks.waiting())
         masks.flush()
         self._peak = max(self._peak, self._process.memory_info().rss)
 
@@ -173,13 +177,15 @@ class _MovieRun:
         """Write the session and the outputs, measure, and give the folder its name."""
         opened, folder = self._opened, self._folder
         opened.masks.flush()
-        qualities = qualities_of(opened.session.masklets)
-        known = opened.document.lineage
-        opened.finish({} if known else divisions_of(opened.session.masklets, qualities))
+        grid = self._movie.grid
+        qualities = qualities_of(opened.session.masklets, grid)
+        # The planes of one time are no times of their own: divisions are looked for in movies.
+        is_known = bool(opened.document.lineage) or grid.slices > 1
+        opened.finish({} if is_known else divisions_of(opened.session.masklets, qualities))
         notes = write_outputs(self._job, folder, opened, self._movie)
         write_strip(folder, opened)
         folder.note("finished", frames_done=self._progress.count)
-        report = self._report("done", describe_objects(qualities), tuple(notes))
+        report = self._report("done", describe_objects(qualities, grid), tuple(notes))
         folder.finish(report.as_json())
         return report
 
@@ -196,7 +202,8 @@ class _MovieRun:
             title=self._job.title,
             folder=str(self._folder.final if outcome == "done" else self._folder.work),
             outcome=outcome,
-            frames=self._opened.session.num_frames,
+            frames=len(self._movie.grid),
+            slices=self._movie.grid.slices,
             seconds=round(self._progress.seconds, 3),
             peak_mb=round(self._peak / 2**20, 1),
             starts=sum(event["event"] == "started" for event in events),
@@ -204,16 +211,6 @@ class _MovieRun:
             notes=notes,
             **objects,
         )
-
-
-def _sources(job: JobSpec) -> tuple[str, str]:
-    """Return the movie and the network of a job, which its session may know."""
-    path, model = job.movie, job.model
-    if job.session is not None and not (path and model):
-        record = read_session(job.session, with_masks=False)
-        path = path or record.movie.path or ""
-        model = model or record.settings.get("model")
-    return path, model or "bundled"
 
 
 def _predictor(job: JobSpec, model: str) -> VideoPredictor:

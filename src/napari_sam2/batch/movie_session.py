@@ -12,7 +12,9 @@ from napari_sam2.batch.checkpoint import Checkpoint, Progress
 from napari_sam2.batch.job_spec import JobSpec
 from napari_sam2.batch.movie_folder import MovieFolder
 from napari_sam2.batch.seeding import prompts_of
+from napari_sam2.batch.sources import frames_of
 from napari_sam2.editing.document import Document
+from napari_sam2.io.read_planes import PlaneMovie
 from napari_sam2.io.session_file import MovieStamp, SessionFolder, SessionRecord, read_session
 from napari_sam2.io.spilled_masks import SpilledMasks
 from napari_sam2.predictor.automatic_state import SearchState
@@ -21,6 +23,9 @@ from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
 
 __all__ = ["MovieSession"]
+
+_HELD = 64
+"""Frames whose masks are held in memory."""
 
 
 class MovieSession:
@@ -55,7 +60,7 @@ class MovieSession:
 
     @classmethod
     def begin(
-        cls, job: JobSpec, folder: MovieFolder, movie: Any, predictor: VideoPredictor
+        cls, job: JobSpec, folder: MovieFolder, movie: PlaneMovie, predictor: VideoPredictor
     ) -> MovieSession:
         """Take the prompts of a job, or the session that it names with its masks.
 
@@ -76,7 +81,7 @@ class MovieSession:
         home = SessionFolder(folder.session, _named(stamp, job, record))
         opened = cls._open(job, home, settings, movie)
         if record is None:
-            for prompt in prompts_of(job):
+            for prompt in prompts_of(job, movie.grid):
                 opened.session.add(prompt)
         else:
             opened._take(record, with_objects=is_same)
@@ -91,7 +96,7 @@ class MovieSession:
         cls,
         job: JobSpec,
         folder: MovieFolder,
-        movie: Any,
+        movie: PlaneMovie,
         predictor: VideoPredictor,
         checkpoint: Checkpoint,
     ) -> tuple[MovieSession, Progress]:
@@ -124,11 +129,15 @@ class MovieSession:
 
     @classmethod
     def _open(
-        cls, job: JobSpec, home: SessionFolder, settings: dict[str, Any], movie: Any
+        cls, job: JobSpec, home: SessionFolder, settings: dict[str, Any], movie: PlaneMovie
     ) -> MovieSession:
-        frames = ArrayFrames(movie)
+        frames = frames_of(movie)
         session = VideoSession.open(frames, _mapping(job, frames, settings))
-        masks = SpilledMasks(home.masks, session.shape)
+        # Through the planes of a time one goes again and again.
+        held = max(_HELD, 2 * frames.grid.slices)
+        masks = SpilledMasks(home.masks, session.shape, held)
+        if frames.grid.slices > 1:
+            settings.setdefault("axes", movie.axes)
         session.masklets = masks.masklets
         shown = session.mapping
         settings["intensities"] = {

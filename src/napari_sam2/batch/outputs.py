@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,9 @@ from napari_sam2.io.calibration import Calibration, read_calibration
 from napari_sam2.io.contact_sheet import Tile, write_contact_sheet
 from napari_sam2.io.export import export
 from napari_sam2.io.open_tracked import objects_of
+from napari_sam2.io.read_planes import PlaneMovie
 from napari_sam2.io.tracked_objects import TrackedObjects
+from napari_sam2.predictor.composed_frames import grid_of
 
 __all__ = ["write_outputs", "write_strip"]
 
@@ -22,7 +23,9 @@ _TILES = 6
 _TILE_SIZE = 200
 
 
-def write_outputs(job: JobSpec, folder: MovieFolder, opened: MovieSession, movie: Any) -> list[str]:
+def write_outputs(
+    job: JobSpec, folder: MovieFolder, opened: MovieSession, movie: PlaneMovie
+) -> list[str]:
     """Write every output that the job asks for.
 
     Returns
@@ -46,23 +49,33 @@ def write_outputs(job: JobSpec, folder: MovieFolder, opened: MovieSession, movie
 
 
 def write_strip(folder: MovieFolder, opened: MovieSession) -> None:
-    """Draw a few frames, from the first to the last, with the outlines of their objects."""
-    frames = opened.session.num_frames
-    chosen = np.unique(np.linspace(0, frames - 1, min(_TILES, frames)).round().astype(int))
+    """Draw a few frames, from the first to the last, with the outlines of their objects.
+
+    Of a movie of stacks, the middle slice of a few times.
+    """
+    grid = grid_of(opened.session.frames)
+    planes = range(len(grid)) if grid.is_line else grid.along_time(grid.slices // 2)
+    count = min(_TILES, len(planes))
+    chosen = np.unique(np.linspace(0, len(planes) - 1, count).round().astype(int)).tolist()
     tiles = [
-        Tile(t, opened.session.frames.read(t), opened.session.masklets.labels(t, np.dtype("u4")))
-        for t in chosen.tolist()
+        Tile(
+            number,
+            opened.session.frames.read(planes[number]),
+            opened.session.masklets.labels(planes[number], np.dtype("u4")),
+        )
+        for number in chosen
     ]
     write_contact_sheet(
         folder.strip, tiles, tile_size=_TILE_SIZE, overwrite=True, columns=len(tiles)
     )
 
 
-def _objects(job: JobSpec, opened: MovieSession, movie: Any) -> TrackedObjects:
+def _objects(job: JobSpec, opened: MovieSession, movie: PlaneMovie) -> TrackedObjects:
     path = opened.home.movie.path
     is_local = path is not None and "://" not in path
     return replace(
         objects_of(opened.document, job.title, opened.masks),
         calibration=read_calibration(path) if is_local and path else Calibration(),
         movie=movie,
+        grid=movie.grid,
     )

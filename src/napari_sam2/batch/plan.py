@@ -11,10 +11,9 @@ from typing import Literal
 from napari_sam2.batch.job_spec import SEEDS, JobSpec
 from napari_sam2.batch.movie_folder import ENDINGS, MovieFolder
 from napari_sam2.batch.report import report_problem
-from napari_sam2.batch.seeding import check_search
-from napari_sam2.io.prompts_file import read_prompts
-from napari_sam2.io.read import read_movie
-from napari_sam2.io.session_file import read_session
+from napari_sam2.batch.seeding import check_search, prompts_of
+from napari_sam2.batch.sources import Sources
+from napari_sam2.io.read_planes import PlaneMovie
 from napari_sam2.model.checkpoint import REGISTRY, available_models
 from napari_sam2.predictor.options import PredictorOptions, PropagateOptions
 
@@ -52,7 +51,7 @@ class PlannedJob:
         Its movie is named, if only by its session.
     state : {"new", "begun", "finished"}
     frames : int
-        Length of its movie.
+        Length of its movie; of a movie of stacks the number of its planes.
     """
 
     spec: JobSpec
@@ -139,6 +138,7 @@ def propagate_options(job: JobSpec, *, resume: bool) -> PropagateOptions:
         direction=job.direction,  # type: ignore[arg-type]
         start=job.first,
         stop=job.last,
+        along=job.along,  # type: ignore[arg-type]
         patience=job.patience,
         resume=resume,
     )
@@ -181,37 +181,40 @@ def _check_network(job: JobSpec) -> None:
 
 
 def _count_frames(job: JobSpec) -> int:
-    """Open the movie and the prompts of a job; return the length of the movie."""
-    path = job.movie
-    record = None if job.session is None else read_session(job.session, with_masks=False)
-    if record is not None and not path:
-        if record.movie.path is None:
-            raise ValueError("the session's movie was in memory only: name its file as `movie`")
-        path = record.movie.path
-    if not path:
+    """Open the movie and the prompts of a job; return how many frames or planes there are."""
+    sources = Sources.of(job)
+    if not sources.movie and sources.record is not None:
+        raise ValueError("the session's movie was in memory only: name its file as `movie`")
+    if not sources.movie:
         raise ValueError("no movie is given")
-    shape = tuple(map(int, read_movie(path, job.axes).shape[:3]))
-    if record is not None and record.movie.shape != shape:
-        raise ValueError(
-            f"{path} has {shape} (frames, height, width) and the session is of a movie of "
-            f"{record.movie.shape}"
-        )
-    for prompts in (job.prompts, job.labels):
-        if prompts is not None:
-            _check_prompts(prompts, shape)
+    movie = sources.open()
+    if job.session is None and not job.automatic:
+        _check_prompts(job, movie)
+    if job.automatic and not movie.grid.is_line:
+        raise ValueError("in stacks nothing is found without a click: give prompts or labels")
+    name, count = _range_of(job, movie)
     for frame in (job.first, job.last):
-        if frame is not None and not 0 <= frame < shape[0]:
-            raise ValueError(f"frame {frame} is outside the movie: it has 0 to {shape[0] - 1}")
-    return int(shape[0])
+        if frame is not None and not 0 <= frame < count:
+            raise ValueError(f"{name} {frame} is outside the movie: it has 0 to {count - 1}")
+    return len(movie.grid)
 
 
-def _check_prompts(path: str, shape: tuple[int, ...]) -> None:
-    prompts = read_prompts(path)
+def _range_of(job: JobSpec, movie: PlaneMovie) -> tuple[str, int]:
+    """Return what the range of a job counts, and how many of them there are."""
+    grid = movie.grid
+    if grid.is_line:
+        return "frame", len(grid)
+    return ("slice", grid.slices) if job.along == "z" else ("time", grid.times)
+
+
+def _check_prompts(job: JobSpec, movie: PlaneMovie) -> None:
+    prompts = prompts_of(job, movie.grid)
+    path, count = job.prompts or job.labels, len(movie.grid)
     if not prompts:
         raise ValueError(f"{path} holds no prompt: there is nothing to track")
-    late = [prompt.frame for prompt in prompts if prompt.frame >= shape[0]]
+    late = [prompt.frame for prompt in prompts if prompt.frame >= count]
     if late:
-        raise ValueError(f"{path} prompts frame {late[0]} and the movie has {shape[0]} frames")
+        raise ValueError(f"{path} prompts frame {late[0]} and the movie has {count} frames")
 
 
 def _text(error: Exception) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from napari_sam2 import __version__
 from napari_sam2.batch.movie_report import MovieReport
 from napari_sam2.io.writing import writing_whole
+from napari_sam2.planes import PlaneGrid
 
 __all__ = ["REPORT", "TABLE", "report_problem", "write_report"]
 
@@ -126,9 +127,10 @@ def _section(folder: Path, one: MovieReport) -> str:
     strip = Path(one.folder) / "strip.png"
     if one.folder and strip.is_file():
         parts.append(f'<img src="{_link(folder, strip)}" alt="frames of {title}">')
+    grid = PlaneGrid(max(one.frames // one.slices, 1), one.slices)
     if one.stops:
         places = "; ".join(
-            f"t {frame}, object {object_id}: {html.escape(reason)}"
+            f"{grid.name(frame)}, object {object_id}: {html.escape(reason)}"
             for frame, object_id, reason in one.stops[:_SHOWN_STOPS]
         )
         more = len(one.stops) - _SHOWN_STOPS

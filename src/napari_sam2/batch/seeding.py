@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from napari_sam2.batch.job_spec import JobSpec
-from napari_sam2.io.prompts_file import read_prompts
+from napari_sam2.io.prompts_file import prompts_from_labels, read_prompts
+from napari_sam2.io.read_planes import read_planes
+from napari_sam2.planes import PlaneGrid
 from napari_sam2.predictor.automatic_masklets import AutomaticMasklets
 from napari_sam2.predictor.automatic_options import AutomaticOptions, FindOptions
 from napari_sam2.predictor.automatic_state import SearchState
@@ -16,16 +18,36 @@ from napari_sam2.prompts import Prompt
 __all__ = ["check_search", "prompts_of", "search_of"]
 
 
-def prompts_of(job: JobSpec) -> Iterable[Prompt]:
+def prompts_of(job: JobSpec, grid: PlaneGrid) -> Sequence[Prompt]:
     """Return the prompts of a job that is begun without a session; none of an automatic one.
+
+    Parameters
+    ----------
+    job : JobSpec
+    grid : PlaneGrid
+        Times and slices of its movie. Where there are slices, each object of a label stack is
+        prompted at the first time that has it, in the slice on which it is largest.
 
     Raises
     ------
-    ValueError
-        If the file cannot be read.
+    FileNotFoundError, ValueError
+        If the file is not there, or cannot be read.
     """
     path = job.prompts or job.labels
-    return () if path is None else read_prompts(path)
+    if path is None:
+        return ()
+    if job.prompts or grid.slices == 1:
+        return read_prompts(path)
+    labels = read_planes(path)
+    if len(labels.shape) != 3 or labels.dtype.kind not in "uib":
+        raise ValueError(f"{path} holds no labels: give integers, one id an object")
+    times, rest = divmod(len(labels.grid), grid.slices)
+    if rest:
+        raise ValueError(
+            f"{path} has {len(labels.grid)} planes and the movie {grid.slices} slices at a time: "
+            "give labels of whole stacks"
+        )
+    return prompts_from_labels(labels, PlaneGrid(times, grid.slices))
 
 
 def search_of(

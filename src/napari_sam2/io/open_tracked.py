@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +13,7 @@ from napari_sam2.io.calibration import Calibration, read_calibration
 from napari_sam2.io.challenge import find_challenge_folder
 from napari_sam2.io.read_ctc import read_ctc, with_tracks_beside
 from napari_sam2.io.read_geff import is_geff, read_geff
-from napari_sam2.io.read_planes import PlaneMovie, read_planes
+from napari_sam2.io.read_planes import PlaneMovie, read_fitting, read_planes
 from napari_sam2.io.read_zarr import is_address
 from napari_sam2.io.session_file import read_session
 from napari_sam2.io.session_masks import SessionMasks
@@ -157,7 +156,8 @@ def _with_movie(
         return objects
     if given is None and not is_address(path) and not Path(path).exists():
         return objects.noting(f"the movie is not at {path} any more: name it with --movie")
-    movie = _fitting(path, (axes,) if axes else (shown, f"{shown}C", None), objects)
+    letters = (axes,) if axes else (shown, f"{shown}C", None)
+    movie = read_fitting(path, letters, objects.masks.shape)
     if given is None and movie.shape[:3] != objects.masks.shape:
         return objects.noting(f"{path} has another size now: name the movie with --movie")
     found = read_calibration(path)
@@ -168,13 +168,3 @@ def _with_movie(
         calibration=found if found != Calibration() else objects.calibration,
         name=Path(path).name.partition(".")[0],
     )
-
-
-def _fitting(path: str | Path, axes: tuple[str | None, ...], objects: TrackedObjects) -> PlaneMovie:
-    """Open a movie with the first axes that make it one of the masks' size, or else the last."""
-    for letters in axes[:-1]:
-        with contextlib.suppress(ValueError):
-            movie = read_planes(path, letters)
-            if movie.shape[:3] == objects.masks.shape:
-                return movie
-    return read_planes(path, axes[-1])

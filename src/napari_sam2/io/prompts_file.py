@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from napari_sam2.io.label_stack import read_labels
 from napari_sam2.io.writing import writing_whole
+from napari_sam2.planes import PlaneGrid
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 __all__ = [
@@ -73,18 +74,40 @@ def read_prompts(path: str | Path) -> list[Prompt]:
     return prompts_from_labels(read_labels(path))
 
 
-def prompts_from_labels(labels: Any) -> list[Prompt]:
-    """Return a mask prompt for each object of a label stack (T, H, W) where it appears first."""
+def prompts_from_labels(labels: Any, grid: PlaneGrid | None = None) -> list[Prompt]:
+    """Return a mask prompt for each object of a label stack.
+
+    Parameters
+    ----------
+    labels : array-like of int, (P, H, W)
+        Plane by plane.
+    grid : PlaneGrid, optional
+        Times and slices of the planes; by default each plane is a time.
+
+    Returns
+    -------
+    list of Prompt
+        At the first time that has the object, in the slice on which it is largest.
+    """
+    grid = PlaneGrid(labels.shape[0]) if grid is None else grid
     found: list[Prompt] = []
     known: set[int] = set()
-    for frame in range(labels.shape[0]):
-        picture = np.asarray(labels[frame])
-        fresh = [
-            int(label) for label in np.unique(picture) if label > 0 and int(label) not in known
-        ]
+    for time in range(grid.times):
+        fresh: dict[int, tuple[int, int]] = {}
+        for plane in grid.along_z(time):
+            for label, count in zip(*_counted(labels[plane]), strict=True):
+                if label not in known and count > fresh.get(label, (0, 0))[0]:
+                    fresh[label] = count, plane
+        for label, (_, plane) in sorted(fresh.items()):
+            found.append(MaskPrompt(label, plane, np.asarray(labels[plane]) == label))
         known.update(fresh)
-        found.extend(MaskPrompt(label, frame, picture == label) for label in fresh)
     return found
+
+
+def _counted(picture: Any) -> tuple[list[int], list[int]]:
+    """Return the labels of a plane and how many pixels each has."""
+    ids, counts = np.unique(np.asarray(picture), return_counts=True)
+    return ids[ids > 0].tolist(), counts[ids > 0].tolist()
 
 
 def write_prompts(path: str | Path, prompts: Iterable[Prompt], *, overwrite: bool = False) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from napari_sam2.io.axes import MovieArray
 from napari_sam2.io.read import open_array
 from napari_sam2.planes import AxisLayout, PlaneGrid
 
-__all__ = ["PlaneMovie", "read_planes"]
+__all__ = ["PlaneMovie", "read_fitting", "read_planes"]
 
 
 class PlaneMovie:
@@ -24,16 +26,26 @@ class PlaneMovie:
         Numpy, zarr or dask.
     layout : AxisLayout
         Which of its axes is which.
+
+    Attributes
+    ----------
+    array : array-like
+        As it was given.
     """
 
     def __init__(self, array: MovieArray, layout: AxisLayout) -> None:
-        self._array = array
+        self.array = array
         self._layout = layout
 
     @property
     def grid(self) -> PlaneGrid:
         """Times and slices."""
         return self._layout.grid
+
+    @property
+    def axes(self) -> str:
+        """One letter an axis of the array, each another one."""
+        return _spelled(self._layout.axes)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,10 +56,10 @@ class PlaneMovie:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the values."""
-        return self._array.dtype
+        return self.array.dtype
 
     def __getitem__(self, plane: int) -> NDArray[Any]:
-        pixels: NDArray[Any] = np.asarray(self._array[self._layout.index(plane)])
+        pixels: NDArray[Any] = np.asarray(self.array[self._layout.index(plane)])
         return pixels.transpose(self._layout.order)
 
 
@@ -68,14 +80,41 @@ def read_planes(path: str | Path, axes: str | None = None) -> PlaneMovie:
         As `read_movie`, and if the axes do not describe the file.
     """
     array, named = open_array(path)
-    letters = _spelled(axes) or named or _guess(tuple(map(int, array.shape)), str(path))
-    return PlaneMovie(array, AxisLayout.of(letters, array.shape))
+    sizes = tuple(map(int, array.shape))
+    letters = _spelled(axes) if axes else named or _guess(sizes, str(path))
+    return PlaneMovie(array, AxisLayout.of(letters, sizes))
 
 
-def _spelled(axes: str | None) -> str | None:
+def read_fitting(
+    path: str | Path, axes: Sequence[str | None], shape: tuple[int, ...]
+) -> PlaneMovie:
+    """Open a movie with the first axes that make it one of a size, or else with the last.
+
+    Parameters
+    ----------
+    path : str or Path
+    axes : sequence of str or None
+        At least one.
+    shape : tuple of int
+        Planes, height and width.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_planes` with the last axes.
+    """
+    for letters in axes[:-1]:
+        with contextlib.suppress(ValueError):
+            movie = read_planes(path, letters)
+            if movie.shape[:3] == shape:
+                return movie
+    return read_planes(path, axes[-1])
+
+
+def _spelled(axes: str) -> str:
     """Give axes without a meaning letters of their own."""
     spare = iter("ABDEFGHIJKLM")
-    return axes and "".join(next(spare) if letter == "?" else letter for letter in axes)
+    return "".join(next(spare) if letter == "?" else letter for letter in axes)
 
 
 def _guess(sizes: tuple[int, ...], name: str) -> str:
