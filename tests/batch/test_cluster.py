@@ -66,3 +66,24 @@ def test_a_scheduler_that_is_not_there_is_said_within_seconds(make_movie, tmp_pa
         run_on_cluster(plan, Cluster(scheduler="tcp://127.0.0.1:9"))
     assert time.monotonic() - started < 30
     assert not (tmp_path / "out").exists()
+
+
+def test_blocks_of_a_movie_are_handed_over_from_task_to_task(make_movie, tmp_path, digest):
+    from distributed import LocalCluster
+
+    folder = make_movie("a", frames=8).parent
+    run_batch(plan_of(folder, tmp_path / "whole"))
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+    ) as local:
+        cluster = Cluster(scheduler=local.scheduler_address, block=3)
+        report = run_on_cluster(plan_of(folder, tmp_path / "blocks"), cluster)
+    assert report.is_complete, report.movies
+    assert digest(tmp_path / "blocks/a") == digest(tmp_path / "whole/a")
+    events = (tmp_path / "blocks/a/events.jsonl").read_text().splitlines()
+    told = [json.loads(line) for line in events]
+    begun = [one["frames_done"] for one in told if one["event"] == "started"]
+    assert begun == list(range(0, 3 * len(begun), 3))
+    assert len(begun) >= 3
+    assert (report.movies[0].blocks, report.movies[0].starts) == (len(begun), 1)
+    assert f"in {len(begun)} blocks" in (tmp_path / "blocks" / REPORT).read_text()

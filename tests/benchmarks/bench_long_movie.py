@@ -102,7 +102,7 @@ def track(frames: int, side: int | None) -> None:
         job = JobSpec(
             movie="drawn", prompts=str(prompts), out=place, outputs=(), direction="forward"
         )
-        report = movie_run.run_movie(PlannedJob(job, "new", frames), watch)
+        report = movie_run.run_movie(PlannedJob(job, "new", layout.grid), watch)
         whole = process.memory_info().rss
         masks = zarr.open_group(Path(report.folder) / "drawn.sam2/masks.zarr", mode="r")
         seen = len(np.unique(masks["labels"][frames - 1])) - 1

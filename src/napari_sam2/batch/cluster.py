@@ -1,8 +1,9 @@
-"""A batch on Dask: one movie a task, on workers of this machine or on any scheduler.
+"""A batch on Dask: a movie, or a block of one, a task; on workers here or on any scheduler.
 
-Dask does the queue, the retries and the workers that die. A movie whose worker died is given to
-another one, which goes on from the last frame that is on disk; the folder of results must therefore
-be one that every worker sees.
+A block ends after so many frames, and the next one goes on, on whatever worker is free, with all
+that was remembered: what a killed run goes on with is what blocks hand over. Dask does the queue,
+the retries and the workers that die: their movies are given to others, which go on from the last
+frame on disk. The folder of results must therefore be one that every worker sees.
 """
 
 from __future__ import annotations
@@ -36,14 +37,19 @@ class Cluster:
     workers : int or None
         Processes of a cluster on this machine; one for each CUDA device, or two, if None.
     scheduler : str or None
-        Address of a running scheduler, such as ``tcp://host:8786``, instead.
+        Address of a running scheduler, such as ``tcp://host:8786``, or the JSON file that tells
+        it, instead.
     retries : int
         How often a movie that failed is tried again.
+    block : int or None
+        Frames of one task, each direction counted; the whole movie if None. A movie of stacks is
+        one task always.
     """
 
     workers: int | None = None
     scheduler: str | None = None
     retries: int = 1
+    block: int | None = None
 
 
 def run_on_cluster(
@@ -90,65 +96,106 @@ def run_on_cluster(
             for job in plan.jobs:
                 job.folder.clear(job.spec)
         client.subscribe_topic(_TOPIC, lambda event: watch(*event[1]))
-        waiting = {
-            client.submit(_run, job, key=_key(job, number), retries=cluster.retries): number
-            for number, job in enumerate(plan.jobs)
-            if number not in done
-        }
-        _collect(client, plan, waiting, done, said)
+        _Tasks(client, plan, cluster).collect(done, said)
         events = _deaths(client)
     return report_of(plan, done, events)
 
 
-def _key(job: PlannedJob, number: int) -> str:
-    """Return the name of a task, as it stands in Dask's logs and in the report."""
-    return f"{job.spec.title} ({number + 1})"
+class _Tasks:
+    """The tasks of a batch: movies, or blocks of them one after the other.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    plan : BatchPlan
+    cluster : Cluster
+    """
+
+    def __init__(self, client: Any, plan: BatchPlan, cluster: Cluster) -> None:
+        self._client = client
+        self._plan = plan
+        self._cluster = cluster
+        self._blocks = [0] * len(plan.jobs)
+        self._waiting: dict[Any, int] = {}
+
+    def collect(self, done: dict[int, MovieReport], said: Callable[[MovieReport], None]) -> None:
+        """Run what is not done; take the reports as movies end, and write the page after each."""
+        from distributed import as_completed
+
+        for number in set(range(len(self._plan.jobs))) - set(done):
+            self._submit(number)
+        endings = as_completed(self._waiting)
+        try:
+            for future in endings:
+                number = self._waiting.pop(future)
+                job, error = self._plan.jobs[number], future.exception()
+                one = future.result() if error is None else failed(job, error)
+                if one.outcome == "stopped":
+                    endings.add(self._submit(number))
+                    continue
+                done[number] = one
+                said(one)
+                report_of(self._plan, done, _deaths(self._client))
+        except KeyboardInterrupt:
+            self._client.cancel(list(self._waiting))
+            for number in self._waiting.values():
+                job = self._plan.jobs[number]
+                done[number] = MovieReport(job.spec.title, str(job.folder.work), "stopped")
+
+    def _submit(self, number: int) -> Any:
+        """Hand a movie, or its next block, to the scheduler."""
+        job = self._plan.jobs[number]
+        self._blocks[number] += 1
+        # The name of the task, as it stands in Dask's logs and in the report.
+        key = f"{job.spec.title} ({number + 1})"
+        if self._blocks[number] > 1:
+            key += f" block {self._blocks[number]}"
+        block = self._cluster.block if job.grid.is_line else None
+        future = self._client.submit(_run, job, block, key=key, retries=self._cluster.retries)
+        self._waiting[future] = number
+        return future
 
 
-def _collect(
-    client: Any,
-    plan: BatchPlan,
-    waiting: dict[Any, int],
-    done: dict[int, MovieReport],
-    said: Callable[[MovieReport], None],
-) -> None:
-    """Take the reports as movies end, and write the page anew after each."""
-    from distributed import as_completed
-
-    try:
-        for future in as_completed(waiting):
-            number = waiting[future]
-            error = future.exception()
-            done[number] = future.result() if error is None else failed(plan.jobs[number], error)
-            said(done[number])
-            report_of(plan, done, _deaths(client))
-    except KeyboardInterrupt:
-        client.cancel(list(waiting))
-        for number in sorted(set(waiting.values()) - set(done)):
-            job = plan.jobs[number]
-            done[number] = MovieReport(job.spec.title, str(job.folder.work), "stopped")
-
-
-def _run(job: PlannedJob) -> MovieReport:
-    """Run a movie on a worker; what another try cannot mend is an answer, no error."""
+def _run(job: PlannedJob, block: int | None) -> MovieReport:
+    """Run a movie or a block of it on a worker; what another try cannot mend is an answer."""
     import dask
     from distributed import get_worker
 
     worker = get_worker()
-    last = [0.0]
-
-    def tell(title: str, count: int, total: int) -> None:
-        if count in (1, total) or time.monotonic() - last[0] > 1:
-            last[0] = time.monotonic()
-            worker.log_event(_TOPIC, (title, count, total))
-
     planned = replace(job, spec=replace(job.spec, device=job.spec.device or _device(worker.name)))
     try:
         # Frames that are read lazily are read here, not handed to the cluster as tasks.
         with dask.config.set(scheduler="synchronous"):
-            return run_movie(planned, tell)
+            report = run_movie(planned, _Pace(worker, block))
     except (ValueError, FileNotFoundError) as error:
         return failed(planned, error)
+    if report.outcome == "stopped":
+        planned.folder.note("handed over")
+    return report
+
+
+class _Pace:
+    """Tells how far a movie is, now and then, and says where its block ends.
+
+    Parameters
+    ----------
+    worker : distributed.Worker
+    block : int or None
+    """
+
+    def __init__(self, worker: Any, block: int | None) -> None:
+        self._worker = worker
+        self._block = block
+        self._frames = 0
+        self._told = 0.0
+
+    def __call__(self, title: str, count: int, total: int) -> bool:
+        """Note a frame; True ends the block after it, if there are others."""
+        self._frames += 1
+        if self._frames == 1 or count == total or time.monotonic() - self._told > 1:
+            self._told = time.monotonic()
+            self._worker.log_event(_TOPIC, (title, count, total))
+        return self._block is not None and self._frames >= self._block and count < total
 
 
 def _device(worker: Any) -> str | None:
@@ -171,7 +218,9 @@ def _client(cluster: Cluster) -> Iterator[Any]:
         ) from error
     if cluster.scheduler is not None:
         try:
-            client = Client(cluster.scheduler, timeout=_PATIENCE)
+            is_file = cluster.scheduler.endswith(".json")
+            where = {"scheduler_file" if is_file else "address": cluster.scheduler}
+            client = Client(**where, timeout=_PATIENCE)
         except (OSError, TimeoutError, ValueError) as error:
             raise OSError(
                 f"no Dask scheduler answers at {cluster.scheduler} within {_PATIENCE} s: start one "

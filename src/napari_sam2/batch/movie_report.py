@@ -50,6 +50,8 @@ class MovieReport:
         Largest resident size of the process while it tracked, in MiB.
     starts : int
         How often the run was begun: more than once after it was interrupted.
+    blocks : int
+        Tasks that it was divided into.
     worker : str
         Host and process that finished it.
     notes : tuple of str
@@ -71,6 +73,7 @@ class MovieReport:
     seconds: float = 0.0
     peak_mb: float = 0.0
     starts: int = 0
+    blocks: int = 1
     worker: str = ""
     notes: tuple[str, ...] = ()
 

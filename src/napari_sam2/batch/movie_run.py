@@ -191,13 +191,16 @@ class _MovieRun:
 
     def stopped(self) -> MovieReport:
         """Say how far it came."""
-        self._folder.note("stopped", frames_done=self._progress.count)
+        peak = round(self._peak / 2**20, 1)
+        self._folder.note("stopped", frames_done=self._progress.count, peak_mb=peak)
         return self._report("stopped", {}, ())
 
     def _report(
         self, outcome: Literal["done", "stopped"], objects: dict[str, Any], notes: tuple[str, ...]
     ) -> MovieReport:
         events = self._folder.events()
+        handed_over = sum(event["event"] == "handed over" for event in events)
+        earlier = max((event.get("peak_mb", 0.0) for event in events), default=0.0)
         return MovieReport(
             title=self._job.title,
             folder=str(self._folder.final if outcome == "done" else self._folder.work),
@@ -205,8 +208,9 @@ class _MovieRun:
             frames=len(self._movie.grid),
             slices=self._movie.grid.slices,
             seconds=round(self._progress.seconds, 3),
-            peak_mb=round(self._peak / 2**20, 1),
-            starts=sum(event["event"] == "started" for event in events),
+            peak_mb=max(earlier, round(self._peak / 2**20, 1)),
+            starts=sum(event["event"] == "started" for event in events) - handed_over,
+            blocks=handed_over + 1,
             worker=f"{socket.gethostname()}:{os.getpid()}",
             notes=notes,
             **objects,

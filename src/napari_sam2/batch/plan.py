@@ -15,6 +15,7 @@ from napari_sam2.batch.seeding import check_search, prompts_of
 from napari_sam2.batch.sources import Sources
 from napari_sam2.io.read_planes import PlaneMovie
 from napari_sam2.model.checkpoint import REGISTRY, available_models
+from napari_sam2.planes import PlaneGrid
 from napari_sam2.predictor.options import PredictorOptions, PropagateOptions
 
 __all__ = ["BatchPlan", "PlanError", "PlannedJob", "plan_batch", "propagate_options"]
@@ -50,13 +51,18 @@ class PlannedJob:
     spec : JobSpec
         Its movie is named, if only by its session.
     state : {"new", "begun", "finished"}
-    frames : int
-        Length of its movie; of a movie of stacks the number of its planes.
+    grid : PlaneGrid
+        Times and slices of its movie.
     """
 
     spec: JobSpec
     state: State
-    frames: int
+    grid: PlaneGrid
+
+    @property
+    def frames(self) -> int:
+        """Length of its movie; of a movie of stacks the number of its planes."""
+        return len(self.grid)
 
     @property
     def folder(self) -> MovieFolder:
@@ -155,7 +161,7 @@ def _planned(job: JobSpec, overwrite: bool) -> PlannedJob:
     if unknown:
         raise ValueError(f"there is no format {unknown[0]!r}: choose of {', '.join(ENDINGS)}")
     _check_network(job)
-    frames = _count_frames(job)
+    grid = _grid_of(job)
     folder = MovieFolder(job.folder)
     problem = folder.problem(job, overwrite=overwrite)
     if problem is not None:
@@ -165,7 +171,7 @@ def _planned(job: JobSpec, overwrite: bool) -> PlannedJob:
         state = "new"
     elif folder.is_finished:
         state = "finished"
-    return PlannedJob(job, state, frames)
+    return PlannedJob(job, state, grid)
 
 
 def _check_network(job: JobSpec) -> None:
@@ -180,8 +186,8 @@ def _check_network(job: JobSpec) -> None:
         )
 
 
-def _count_frames(job: JobSpec) -> int:
-    """Open the movie and the prompts of a job; return how many frames or planes there are."""
+def _grid_of(job: JobSpec) -> PlaneGrid:
+    """Open the movie and the prompts of a job; return the times and slices of the movie."""
     sources = Sources.of(job)
     if not sources.movie and sources.record is not None:
         raise ValueError("the session's movie was in memory only: name its file as `movie`")
@@ -196,7 +202,7 @@ def _count_frames(job: JobSpec) -> int:
     for frame in (job.first, job.last):
         if frame is not None and not 0 <= frame < count:
             raise ValueError(f"{name} {frame} is outside the movie: it has 0 to {count - 1}")
-    return len(movie.grid)
+    return movie.grid
 
 
 def _range_of(job: JobSpec, movie: PlaneMovie) -> tuple[str, int]:

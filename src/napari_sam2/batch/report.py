@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from napari_sam2 import __version__
 from napari_sam2.batch.movie_report import MovieReport
-from napari_sam2.io.writing import writing_whole
+from napari_sam2.io.writing import writing_text
 from napari_sam2.planes import PlaneGrid
 
 __all__ = ["REPORT", "TABLE", "report_problem", "write_report"]
@@ -20,7 +20,7 @@ REPORT = "batch_report.html"
 TABLE = "batch_report.csv"
 _COLUMNS = (
     "title", "outcome", "frames", "objects", "confidence", "doubtful", "lost", "found",
-    "seconds", "peak_mb", "starts", "worker", "error", "folder",
+    "seconds", "peak_mb", "starts", "blocks", "worker", "error", "folder",
 )  # fmt: skip
 _MARK = '<meta name="generator" content="napari-sam2 batch">'
 _SHOWN_STOPS = 12
@@ -64,16 +64,13 @@ def write_report(folder: Path, reports: Sequence[MovieReport], events: Sequence[
         The page.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (
-        writing_whole(folder / TABLE, overwrite=True) as unfinished,
-        unfinished.open("w", newline="", encoding="utf-8") as file,
-    ):
+    with writing_text(folder / TABLE, overwrite=True, newline="") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         writer.writerows([_cell(getattr(one, name)) for name in _COLUMNS] for one in reports)
     page = folder / REPORT
-    with writing_whole(page, overwrite=True) as unfinished:
-        unfinished.write_text(_page(folder, reports, events), encoding="utf-8")
+    with writing_text(page, overwrite=True) as file:
+        file.write(_page(folder, reports, events))
     return page
 
 
@@ -139,6 +136,8 @@ def _section(folder: Path, one: MovieReport) -> str:
     parts += [f'<p class="quiet">{html.escape(note)}</p>' for note in one.notes]
     if one.starts > 1:
         parts.append(f"<p>Interrupted and gone on with: begun {one.starts} times.</p>")
+    if one.blocks > 1:
+        parts.append(f"<p>Tracked in {one.blocks} blocks, one task each.</p>")
     if one.folder:
         where = html.escape(one.folder)
         parts.append(f'<p class="quiet"><code>{where}</code> {html.escape(one.worker)}</p>')

@@ -12,58 +12,76 @@ from napari_sam2.cli.options import Device, Precision
 from napari_sam2.cli.track import INTERRUPTED
 
 if TYPE_CHECKING:
+    from napari_sam2.batch.cluster import Cluster
     from napari_sam2.batch.movie_report import MovieReport
+    from napari_sam2.batch.plan import BatchPlan
     from napari_sam2.batch.runner import BatchReport
 
 __all__ = ["batch"]
 
+Jobs = Annotated[
+    str, typer.Argument(help="A TOML or CSV file, a folder of movies, or a 'pattern' of them.")
+]
+Results = Annotated[
+    Path | None, typer.Option(help="Folder for the results, for jobs that name none.")
+]
+Outputs = Annotated[
+    str | None, typer.Option(help="Formats for jobs that name none: 'tiff csv ctc'.")
+]
+Prompts = Annotated[Path | None, typer.Option(help="Prompts for jobs without.")]
+Labels = Annotated[Path | None, typer.Option(help="Label image for jobs without.")]
+Automatic = Annotated[
+    bool, typer.Option("--automatic", help="Find the objects of jobs without prompts.")
+]
+Network = Annotated[str | None, typer.Option("--model", help="Network for jobs that name none.")]
+Workers = Annotated[
+    int | None, typer.Option(help="Run so many movies at once on a local Dask cluster.", min=1)
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Run on a Dask cluster: tcp://host:8786 or its JSON file.")
+]
+Retries = Annotated[
+    int, typer.Option(help="How often Dask tries a movie again that failed.", min=0)
+]
+Block = Annotated[
+    int | None,
+    typer.Option(help="Frames of one task on Dask; the next, on any worker, goes on.", min=1),
+]
+Plan = Annotated[bool, typer.Option("--plan", help="Check everything and stop there.")]
+KeepGoing = Annotated[
+    bool, typer.Option("--keep-going", help="Leave out jobs that cannot be started.")
+]
+Anew = Annotated[
+    bool, typer.Option("--overwrite", help="Begin anew what an earlier batch has written.")
+]
+AsLines = Annotated[bool, typer.Option("--progress-lines", help="Say progress as lines of JSON.")]
+
 
 def batch(
-    jobs: Annotated[
-        str,
-        typer.Argument(help="A TOML or CSV file, a folder of movies, or a 'pattern' of them."),
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the results, for jobs that name none.")
-    ] = None,
-    outputs: Annotated[
-        str | None, typer.Option(help="Formats for jobs that name none: 'tiff csv ctc'.")
-    ] = None,
-    prompts: Annotated[Path | None, typer.Option(help="Prompts for jobs without.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Label image for jobs without.")] = None,
-    automatic: Annotated[
-        bool, typer.Option("--automatic", help="Find the objects of jobs without prompts.")
-    ] = False,
-    model: Annotated[str | None, typer.Option(help="Network for jobs that name none.")] = None,
+    jobs: Jobs,
+    out: Results = None,
+    outputs: Outputs = None,
+    prompts: Prompts = None,
+    labels: Labels = None,
+    automatic: Automatic = False,
+    model: Network = None,
     device: Device = None,
     dtype: Precision = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Run so many movies at once on a local Dask cluster.", min=1)
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Run on a Dask cluster: tcp://host:8786 or its file.")
-    ] = None,
-    retries: Annotated[
-        int, typer.Option(help="How often Dask tries a movie again that failed.", min=0)
-    ] = 1,
-    plan: Annotated[bool, typer.Option("--plan", help="Check everything and stop there.")] = False,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Leave out jobs that cannot be started.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Begin anew what an earlier batch has written.")
-    ] = False,
-    as_lines: Annotated[
-        bool, typer.Option("--progress-lines", help="Say progress as lines of JSON.")
-    ] = False,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    retries: Retries = 1,
+    block: Block = None,
+    plan: Plan = False,
+    keep_going: KeepGoing = False,
+    overwrite: Anew = False,
+    as_lines: AsLines = False,
 ) -> None:
     """Track many movies: finished ones are skipped, interrupted ones go on where they were.
 
     Everything is checked before any work starts, and a movie that fails stops no other. Each folder
     of results ends with batch_report.html and batch_report.csv.
     """
-    from napari_sam2.batch.jobs_file import read_jobs
-    from napari_sam2.batch.plan import PlanError, plan_batch
+    from napari_sam2.batch.cluster import Cluster
 
     common: dict[str, Any] = {
         "out": out and str(out), "outputs": outputs, "model": model,
@@ -74,30 +92,49 @@ def batch(
         "labels": labels and str(labels.absolute()),
         "automatic": automatic or None,
     }
+    is_here = not (workers or scheduler)
+    if block and is_here:
+        raise ValueError("--block divides work among workers: give --workers or --scheduler, too")
+    planned = _planned((jobs, common, seeds), overwrite=overwrite, keep_going=keep_going)
+    if not plan:
+        cluster = None if is_here else Cluster(workers, scheduler, retries, block)
+        _conclude(_run(planned, cluster, overwrite=overwrite, as_lines=as_lines))
+
+
+def _planned(
+    source: tuple[str, dict[str, Any], dict[str, Any]], *, overwrite: bool, keep_going: bool
+) -> BatchPlan:
+    """Check a list of jobs, with what all of them have, and say what there is to do."""
+    from napari_sam2.batch.jobs_file import read_jobs
+    from napari_sam2.batch.plan import PlanError, plan_batch
+
     try:
-        planned = plan_batch(
-            read_jobs(jobs, common, seeds), overwrite=overwrite, keep_going=keep_going
-        )
+        planned = plan_batch(read_jobs(*source), overwrite=overwrite, keep_going=keep_going)
     except PlanError as error:
         say_problems(error.problems)
         raise typer.Exit(2) from error
-    waiting = len(planned.jobs) if overwrite else len(planned.waiting)
     begun = sum(job.state == "begun" for job in planned.jobs)
+    waiting = _count_waiting(planned, overwrite)
     say(f"{len(planned.jobs)} movies, {waiting} to do, {begun} of them begun before")
-    if plan:
-        return
+    return planned
+
+
+def _count_waiting(planned: BatchPlan, overwrite: bool) -> int:
+    return len(planned.jobs) if overwrite else len(planned.waiting)
+
+
+def _run(
+    planned: BatchPlan, cluster: Cluster | None, *, overwrite: bool, as_lines: bool
+) -> BatchReport:
+    """Run what was planned, in this process or on a cluster, and say what ends."""
+    from napari_sam2.batch.cluster import run_on_cluster
+    from napari_sam2.batch.runner import run_batch
+
     said = say_movie_as_line if as_lines else _say_movie
-    with batch_progress(waiting, as_lines=as_lines) as watch:
-        if workers or scheduler:
-            from napari_sam2.batch.cluster import Cluster, run_on_cluster
-
-            cluster = Cluster(workers, scheduler, retries)
-            done = run_on_cluster(planned, cluster, watch, overwrite=overwrite, said=said)
-        else:
-            from napari_sam2.batch.runner import run_batch
-
-            done = run_batch(planned, watch, overwrite=overwrite, said=said)
-    _conclude(done)
+    with batch_progress(_count_waiting(planned, overwrite), as_lines=as_lines) as watch:
+        if cluster is None:
+            return run_batch(planned, watch, overwrite=overwrite, said=said)
+        return run_on_cluster(planned, cluster, watch, overwrite=overwrite, said=said)
 
 
 def _say_movie(one: MovieReport) -> None:

@@ -6,6 +6,7 @@ import errno
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ __all__ = [
     "refuse_folder",
     "refuse_overwrite",
     "writing_folder",
+    "writing_text",
     "writing_whole",
 ]
 
@@ -52,6 +54,33 @@ def writing_whole(path: Path, *, overwrite: bool) -> Iterator[Path]:
             unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_text(
+    path: str | Path, *, overwrite: bool, newline: str | None = None
+) -> Iterator[TextIOWrapper]:
+    """Yield a text file in UTF-8 that becomes `path` when all is written; see `writing_whole`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to make.
+    overwrite : bool
+        Whether to replace an older file.
+    newline : str, optional
+        As for `open`: empty where a writer of CSV ends the lines.
+
+    Raises
+    ------
+    FileExistsError, OSError
+        As `writing_whole`.
+    """
+    with (
+        writing_whole(Path(path), overwrite=overwrite) as unfinished,
+        unfinished.open("w", encoding="utf-8", newline=newline) as file,
+    ):
+        yield file
 
 
 def refuse_folder(path: Path, is_ours: Callable[[str], bool], *, overwrite: bool) -> None:
