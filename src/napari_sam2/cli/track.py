@@ -19,25 +19,49 @@ __all__ = ["INTERRUPTED", "track"]
 INTERRUPTED = 130
 """Exit status after an interrupt from the keyboard, as shells have it."""
 
+Movie = Annotated[
+    str, typer.Argument(help="TIFF, zarr or npy; or a folder or 'pattern' of pictures.")
+]
+Points = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="T,Y,X or T,Y,X,OBJECT; T,Y,X,OBJECT,- for not this; stacks T,Z,Y,X. Repeatable."
+    ),
+]
+Boxes = Annotated[list[str] | None, typer.Option(help="T,Y0,X0,Y1,X1 or with ,OBJECT. Repeatable.")]
+PromptsFile = Annotated[
+    Path | None, typer.Option(help="Prompts as JSON or CSV, or a label image or stack.")
+]
+Direction = Annotated[
+    Literal["forward", "backward", "both"], typer.Option(help="Way from the prompts.")
+]
+Frames = Annotated[
+    str | None, typer.Option(help="First and last frame, A:B; either may be left out.")
+]
+Along = Annotated[
+    Literal["both", "time", "z"],
+    typer.Option(help="In movies of stacks: through time, depth, or both with one id."),
+]
+ViewOf = Annotated[
+    Literal["auto", "whole", "follow"],
+    typer.Option(help="Whole frames, or windows that follow the objects."),
+]
+Axes = Annotated[
+    str | None, typer.Option(help="Order of the axes, such as TCYX, if the file is wrong.")
+]
+Channels = Annotated[
+    str | None, typer.Option(help="One channel, or three for red, green, blue: 0 or 2,1,0.")
+]
+Low = Annotated[float | None, typer.Option(help="Raw value shown as black.")]
+High = Annotated[float | None, typer.Option(help="Raw value shown as white.")]
+
 
 def track(
-    movie: Annotated[
-        str,
-        typer.Argument(help="TIFF, zarr or npy; or a folder or 'pattern' of pictures."),
-    ],
+    movie: Movie,
     out: Out,
-    point: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="T,Y,X or T,Y,X,OBJECT; T,Y,X,OBJECT,- for not this; stacks T,Z,Y,X. Repeatable."
-        ),
-    ] = None,
-    box: Annotated[
-        list[str] | None, typer.Option(help="T,Y0,X0,Y1,X1 or with ,OBJECT. Repeatable.")
-    ] = None,
-    prompts: Annotated[
-        Path | None, typer.Option(help="Prompts as JSON or CSV, or a label image or stack.")
-    ] = None,
+    point: Points = None,
+    box: Boxes = None,
+    prompts: PromptsFile = None,
     auto: Auto = False,
     diameter: Diameter = None,
     every: Every = None,
@@ -45,28 +69,14 @@ def track(
     model: Model = "bundled",
     device: Device = None,
     dtype: Precision = None,
-    direction: Annotated[
-        Literal["forward", "backward", "both"], typer.Option(help="Way from the prompts.")
-    ] = "both",
-    frames: Annotated[
-        str | None, typer.Option(help="First and last frame, A:B; either may be left out.")
-    ] = None,
-    along: Annotated[
-        Literal["both", "time", "z"],
-        typer.Option(help="In movies of stacks: through time, depth, or both with one id."),
-    ] = "both",
-    view: Annotated[
-        Literal["auto", "whole", "follow"],
-        typer.Option(help="Whole frames, or windows that follow the objects."),
-    ] = "auto",
-    axes: Annotated[
-        str | None, typer.Option(help="Order of the axes, such as TCYX, if the file is wrong.")
-    ] = None,
-    channels: Annotated[
-        str | None, typer.Option(help="One channel, or three for red, green, blue: 0 or 2,1,0.")
-    ] = None,
-    low: Annotated[float | None, typer.Option(help="Raw value shown as black.")] = None,
-    high: Annotated[float | None, typer.Option(help="Raw value shown as white.")] = None,
+    direction: Direction = "both",
+    frames: Frames = None,
+    along: Along = "both",
+    view: ViewOf = "auto",
+    axes: Axes = None,
+    channels: Channels = None,
+    low: Low = None,
+    high: High = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Track objects from points, boxes or masks, or without any; write labels and tracks.

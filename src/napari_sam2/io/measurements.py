@@ -89,7 +89,8 @@ def shape_of(region: Region, calibration: Calibration, *, is_deep: bool) -> Valu
 def _value(found: Any, name: str) -> float:
     try:
         return float(getattr(found, name))
-    except (ValueError, IndexError, NotImplementedError, ArithmeticError, RuntimeError):
+    except (NotImplementedError, ValueError):
+        # No perimeter where pixels are not square; older versions refuse axes of needles.
         return math.nan
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from napari_sam2.io.writing import explain_full_disk, writing_whole
+from napari_sam2.io.writing import explain_full_disk, writing_text
 from napari_sam2.masklets import MaskletSet, MaskRecord
 
 __all__ = ["Scores", "SessionMasks", "records_on", "scores_of"]
@@ -76,10 +76,7 @@ class SessionMasks:
 
     def compact(self, masklets: MaskletSet) -> None:
         """Write the scores anew, one line a frame."""
-        with (
-            writing_whole(self._scores, overwrite=True) as unfinished,
-            unfinished.open("w") as file,
-        ):
+        with writing_text(self._scores, overwrite=True) as file:
             for frame in range(self._shape[0]):
                 if records := records_on(masklets, frame):
                     file.write(_line(frame, records))

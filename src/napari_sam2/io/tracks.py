@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_sam2.io.track_graph import track_graph
 from napari_sam2.io.tracked_objects import TrackedObjects
-from napari_sam2.io.writing import writing_whole
+from napari_sam2.io.writing import writing_text
 from napari_sam2.masklets import MaskletSet
 from napari_sam2.tracking.tracks import Tracks
 
@@ -39,10 +39,7 @@ def write_tracks(path: str | Path, tracks: Tracks, *, overwrite: bool = False) -
         If there is a file and `overwrite` is off.
     """
     path = Path(path)
-    with (
-        writing_whole(path, overwrite=overwrite) as unfinished,
-        unfinished.open("w", newline="") as file,
-    ):
+    with writing_text(path, overwrite=overwrite, newline="") as file:
         writer = csv.writer(file)
         columns = _COLUMNS if tracks.table.shape[1] == len(_COLUMNS) else _DEEP_COLUMNS
         writer.writerow((*columns, _PARENTS))

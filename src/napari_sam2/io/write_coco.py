@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_sam2.io.extras import needs
 from napari_sam2.io.tracked_objects import TrackedObjects
-from napari_sam2.io.writing import writing_whole
+from napari_sam2.io.writing import writing_text
 from napari_sam2.masklets import MaskletSet
 
 __all__ = ["write_coco"]
@@ -55,10 +55,7 @@ def write_coco(
         "videos": [{"id": 1, "name": objects.name, "length": objects.num_times}],
         "categories": [{"id": 1, "name": "object", "supercategory": "object"}],
     }
-    with (
-        writing_whole(Path(path), overwrite=overwrite) as unfinished,
-        unfinished.open("w") as file,
-    ):
+    with writing_text(path, overwrite=overwrite) as file:
         file.write(json.dumps(head)[:-1] + ', "images": [')
         for number in range(objects.masks.shape[0]):
             file.write(",\n" * (number > 0) + json.dumps(_image(objects, number)))

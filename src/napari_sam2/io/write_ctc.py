@@ -77,32 +77,49 @@ def write_ctc(
     objects = TrackedObjects.of(objects)
     total = 2 * objects.num_times
     finder = LabelPainter(objects)
-    seen: dict[int, list[int]] = {}
-    for time in range(objects.num_times):
-        for object_id in np.unique(finder.paint(time)).tolist():
-            seen.setdefault(object_id, []).append(time)
-        watch(time + 1, total)
-    seen.pop(0, None)
+    seen = _times_seen(finder, objects.num_times, lambda done: watch(done, total))
     stretches = [
         one for object_id in sorted(seen) for one in _stretches(object_id, seen[object_id])
     ]
     labels, notes = _label(stretches)
     rows, doubts = _rows(objects, stretches, labels)
-    digits = max(3, len(str(objects.num_times - 1)))
-    painter = LabelPainter(objects, np.dtype(np.uint16))
     with writing_folder(Path(path), is_ctc_file, overwrite=overwrite) as folder:
-        for time in range(objects.num_times):
-            here = {one.object_id: labels[one] for one in stretches if one.begin <= time <= one.end}
-            name = folder / f"mask{time:0{digits}d}.tif"
-            labels_here = painter.paint(time, here)
-            tifffile.imwrite(name, labels_here, compression="zlib", photometric="minisblack")
-            watch(objects.num_times + time + 1, total)
+        _write_masks(objects, folder, labels, lambda done: watch(objects.num_times + done, total))
         lines = (" ".join(map(str, row)) for row in sorted(rows))
         (folder / "res_track.txt").write_text("".join(f"{line}\n" for line in lines))
     lost = sorted(set(objects.masks.object_ids()) - seen.keys())
     if lost:
         doubts.append(f"{_named(lost)} left out: covered by smaller objects everywhere")
     return [*finder.notes(), *notes, *doubts]
+
+
+def _times_seen(
+    finder: LabelPainter, num_times: int, watch: Callable[[int], None]
+) -> dict[int, list[int]]:
+    """Return at which times each object has a pixel that no other covers."""
+    seen: dict[int, list[int]] = {}
+    for time in range(num_times):
+        for object_id in np.unique(finder.paint(time)).tolist():
+            seen.setdefault(object_id, []).append(time)
+        watch(time + 1)
+    seen.pop(0, None)
+    return seen
+
+
+def _write_masks(
+    objects: TrackedObjects,
+    folder: Path,
+    labels: dict[_Stretch, int],
+    watch: Callable[[int], None],
+) -> None:
+    """Write one picture a time, each stretch with its label."""
+    digits = max(3, len(str(objects.num_times - 1)))
+    painter = LabelPainter(objects, np.dtype(np.uint16))
+    for time in range(objects.num_times):
+        here = {one.object_id: n for one, n in labels.items() if one.begin <= time <= one.end}
+        name, painted = folder / f"mask{time:0{digits}d}.tif", painter.paint(time, here)
+        tifffile.imwrite(name, painted, compression="zlib", photometric="minisblack")
+        watch(time + 1)
 
 
 def _stretches(object_id: int, times: list[int]) -> Iterable[_Stretch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from io import TextIOWrapper
+from itertools import count
 from pathlib import Path
 from xml.sax.saxutils import XMLGenerator
 from xml.sax.xmlreader import AttributesImpl
@@ -14,7 +15,7 @@ import numpy as np
 from napari_sam2.io.calibration import Calibration
 from napari_sam2.io.track_graph import TrackGraph, track_graph
 from napari_sam2.io.tracked_objects import TrackedObjects
-from napari_sam2.io.writing import writing_whole
+from napari_sam2.io.writing import writing_text
 from napari_sam2.masklets import MaskletSet
 from napari_sam2.tracking.regions import Region
 
@@ -78,26 +79,14 @@ def write_trackmate(
     total = 2 * objects.num_times
     graph, notes = track_graph(objects, lambda done, _: watch(done, total))
     known = objects.calibration
-    with (
-        writing_whole(Path(path), overwrite=overwrite) as unfinished,
-        unfinished.open("w", encoding="utf-8") as file,
-    ):
+    with writing_text(path, overwrite=overwrite) as file:
         xml = _Xml(file)
         xml.begin("TrackMate", {"version": _VERSION})
         units = {"spatialunits": known.space_symbol, "timeunits": known.time_symbol}
         xml.begin("Model", {name: _fiji(unit) for name, unit in units.items()})
         _declare(xml)
-        simplified = 0
         xml.begin("AllSpots", {"nspots": len(graph.nodes)})
-        number = 0
-        for time, regions in enumerate(objects.everywhere()):
-            if regions:
-                xml.begin("SpotsInFrame", {"frame": time})
-                for region in regions:
-                    number += 1
-                    simplified += _spot(xml, objects, region, number)
-                xml.end()
-            watch(objects.num_times + time + 1, total)
+        simplified = _spots(xml, objects, lambda done: watch(objects.num_times + done, total))
         xml.end()
         _tracks(xml, objects, graph)
         xml.end()
@@ -159,6 +148,20 @@ def _declare(xml: _Xml) -> None:
             xml.leaf("Feature", {**about, "dimension": dimension, "isint": is_whole})
         xml.end()
     xml.end()
+
+
+def _spots(xml: _Xml, objects: TrackedObjects, watch: Callable[[int], None]) -> int:
+    """Write the spots of every frame; return of how many the outline leaves something out."""
+    numbers = count(1)
+    simplified = 0
+    for time, regions in enumerate(objects.everywhere()):
+        if regions:
+            xml.begin("SpotsInFrame", {"frame": time})
+            for region in regions:
+                simplified += _spot(xml, objects, region, next(numbers))
+            xml.end()
+        watch(time + 1)
+    return simplified
 
 
 def _spot(xml: _Xml, objects: TrackedObjects, region: Region, number: int) -> bool:
