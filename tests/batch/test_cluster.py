@@ -55,7 +55,7 @@ def test_a_worker_that_is_killed_costs_nothing(make_movie, tmp_path, digest, mon
     assert told[0]["pid"] == killed[0] != told[1]["pid"]
     assert told[1]["frames_done"] > 0
     page = (tmp_path / "there" / REPORT).read_text()
-    assert "went away while it worked on: a (1)" in page
+    assert "went away; it worked on, or was to work on, a (1)" in page
     assert "begun 2 times" in page
 
 
@@ -68,13 +68,14 @@ def test_a_scheduler_that_is_not_there_is_said_within_seconds(make_movie, tmp_pa
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_blocks_of_a_movie_are_handed_over_from_task_to_task(make_movie, tmp_path, digest):
     from distributed import LocalCluster
 
     folder = make_movie("a", frames=8).parent
     run_batch(plan_of(folder, tmp_path / "whole"))
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=":0"
     ) as local:
         cluster = Cluster(scheduler=local.scheduler_address, block=3)
         report = run_on_cluster(plan_of(folder, tmp_path / "blocks"), cluster)

@@ -138,8 +138,9 @@ class _Tasks:
                 report_of(self._plan, done, _deaths(self._client))
         except KeyboardInterrupt:
             self._client.cancel(list(self._waiting))
-            for number in self._waiting.values():
-                job = self._plan.jobs[number]
+            for number, job in enumerate(self._plan.jobs):
+                if number in done:
+                    continue
                 done[number] = MovieReport(job.spec.title, str(job.folder.work), "stopped")
 
     def _submit(self, number: int) -> Any:
@@ -236,7 +237,7 @@ def _client(cluster: Cluster) -> Iterator[Any]:
             n_workers=cluster.workers or _default_workers(),
             threads_per_worker=1,
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address=":0",  # any port: another batch may have the usual one
         ) as local,
         Client(local) as client,
     ):
@@ -254,9 +255,9 @@ def _deaths(client: Any) -> list[str]:
     found = []
     for _, event in client.get_events("all"):
         if event.get("action") == "remove-worker" and not event.get("expected"):
-            busy = ", ".join(map(str, event.get("processing-tasks", ()))) or "nothing"
+            tasks = ", ".join(map(str, event.get("processing-tasks", ()))) or "nothing"
             found.append(
-                f"worker {event['worker']} went away while it worked on: {busy}; another worker "
-                "went on from the last frame on disk"
+                f"worker {event['worker']} went away; it worked on, or was to work on, {tasks}: "
+                "others go on from the last frames on disk"
             )
     return found
