@@ -11,6 +11,7 @@ from napari_sam2.editing.document import Document
 from napari_sam2.io.session_file import MovieStamp, SessionFolder
 from napari_sam2.io.tracks import read_tracks
 from napari_sam2.masklets import MaskletSet, MaskRecord
+from napari_sam2.planes import PlaneGrid
 from napari_sam2.prompts import MaskPrompt, PointPrompt
 
 
@@ -78,3 +79,32 @@ def test_what_does_not_fit_is_named(command, session, tmp_path, movie, weights) 
     done = command("run", tmp_path, "--out", tmp_path / "b")
     assert done.status == 2
     assert "is no session" in " ".join(done.err.split())
+
+
+def test_a_session_of_stacks_goes_its_own_way(command, tmp_path, weights) -> None:
+    stacks = np.random.default_rng(0).integers(100, 900, (2, 3, 40, 40)).astype(np.uint16)
+    path, root, out = tmp_path / "stacks.tif", tmp_path / "stacks.sam2", tmp_path / "out"
+    tifffile.imwrite(path, stacks, photometric="minisblack", metadata={"axes": "TZYX"})
+    planes = stacks.reshape(6, 40, 40)
+    document = Document(MaskletSet(planes.shape), PlaneGrid(2, 3))
+    square = np.zeros((40, 40), bool)
+    square[10:20, 10:20] = True
+    document.prompts.add(MaskPrompt(1, 1, square))
+    document.masklets.write(1, 1, MaskRecord.from_mask(square, prompted=True))
+    settings = {
+        "axes": "TZYX",
+        "route": {"along": "time", "only_here": False},
+        "intensities": {"low": [100.0], "high": [900.0], "channels": [0, 0, 0], "gamma": [0.5]},
+    }
+    SessionFolder(root, MovieStamp.of(planes, path)).write_all(document, settings)
+    done = command("run", root, "--out", out, "--model", weights)
+    assert done.status == 0, done.err
+    labels = tifffile.imread(out / "labels.tif")
+    assert labels.shape == stacks.shape
+    np.testing.assert_array_equal(labels[0, 1] == 1, square)
+    assert not labels[:, [0, 2]].any(), "the run went along time in its slice"
+    settings["intensities"] = {"low": [0.0] * 2, "high": [9.0] * 2, "channels": [1, 0, 0]}
+    SessionFolder(root, MovieStamp.of(planes, path)).write_head(document, settings)
+    done = command("run", root, "--out", out, "--model", weights, "--overwrite")
+    assert done.status == 2
+    assert "shows 2 channels" in done.err

@@ -53,8 +53,8 @@ def test_a_second_frame_waits_and_other_messages_keep_their_order() -> None:
     outlet.commit(first)
     outlet.commit(second)
     assert (posted, outlet.is_holding, outlet.is_due) == ([first], True, False)
-    saver.unsaved = 1  # the window has told the saver
-    backlog.take()
+    with backlog.taking():
+        saver.unsaved = 1  # the window tells the saver
     assert not outlet.is_due
     saver.unsaved = 0
     assert outlet.is_due

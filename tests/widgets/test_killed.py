@@ -90,7 +90,7 @@ def test_whatever_the_moment_nothing_but_the_frame_in_flight_is_lost(stem, tmp_p
         compared += known
         runs.append(tracked)
         acts.append(done)
-    assert compared > 100, (compared, runs, acts)
+    assert compared > 30, (compared, runs, acts)
     # A run waits until its last frame is on disk; one more may have gone with a click's answer.
     assert np.median(runs) <= 1, runs
     assert max(runs) <= 2, runs

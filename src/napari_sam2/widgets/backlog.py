@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,11 +42,15 @@ class Backlog:
         with self._lock:
             self._on_their_way += 1
 
-    def take(self) -> None:
-        """Note that the window has taken a frame, and told the saver."""
-        with self._lock:
-            self._on_their_way -= 1
-        self._on_change()
+    @contextmanager
+    def taking(self) -> Iterator[None]:
+        """Note at the end that the window has taken a frame, and told the saver."""
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._on_their_way -= 1
+            self._on_change()
 
     def count(self, key: str) -> int:
         """Count the frames of a movie that are not on disk; none where it is not saved."""

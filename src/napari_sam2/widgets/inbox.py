@@ -92,10 +92,11 @@ class Inbox:
     def _receive_frame(self, message: messages.FrameTracked) -> None:
         """Show the masks of a frame of a run."""
         movie, result = self._parts.movies.find(message.movie), message.result
-        if movie is not None:
+        with self._parts.movies.backlog.taking():
+            if movie is None:
+                return
             movie.take_frame(message.number, result)
-        self._parts.movies.backlog.take()
-        if movie is not None and movie is self._parts.movies.current:
+        if movie is self._parts.movies.current:
             self._parts.live.request(result.frame)
             self._parts.events.progressed.emit(message.progress)
 
@@ -113,11 +114,10 @@ class Inbox:
 
     def _receive_followed(self, message: messages.FollowedUp) -> None:
         """Show masks that a correction has changed; the slider stays where it is."""
-        if (movie := self._parts.movies.find(message.movie)) is not None:
+        with self._parts.movies.backlog.taking():
+            if (movie := self._parts.movies.find(message.movie)) is None:
+                return
             movie.take_followed(message.result)
-        self._parts.movies.backlog.take()
-        if movie is None:
-            return
         self._parts.following.note(True)
         if movie is self._parts.movies.current:
             self._parts.live.request()

@@ -17,6 +17,7 @@ from psygnal import Signal
 
 from napari_sam2.tracking.measures import MeasureTable
 from napari_sam2.tracking.quality import ObjectQuality, quality_from
+from napari_sam2.tracking.stack_quality import stack_quality
 from napari_sam2.widgets.coordinates import show_frame
 from napari_sam2.widgets.status import Status
 
@@ -193,10 +194,12 @@ class Review:
         chosen = self._objects.current if object_id is None else object_id
         known = self._qualities.get(chosen)
         if known is None:
-            table = self._table()
-            if table is None:
+            table, movie = self._table(), self._movie()
+            if table is None or movie is None:
                 raise ValueError("there is no movie: choose an image layer first")
-            known = self._qualities[chosen] = quality_from(table.of(chosen))
+            measures, grid = table.of(chosen), movie.document.grid
+            known = quality_from(measures) if grid.is_line else stack_quality(measures, grid)
+            self._qualities[chosen] = known
         return known
 
     def go_to(self, frame: int) -> None:
