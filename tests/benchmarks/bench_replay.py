@@ -26,6 +26,9 @@ FIRST, FRAMES, CELLS = 16, 30, 20
 RIGHT = 0.5
 """IoU below which the user corrects."""
 
+PATIENCE = 5
+"""Frames of one cell that are corrected before the user gives the cell up."""
+
 SMALLEST = 50
 """Pixels: what is smaller on the first frame is a sliver at its edge."""
 
@@ -42,11 +45,13 @@ class Tally:
         Cells of the truth to objects.
     given_up : set of (int, int)
         Cells and frames that could not be made right.
+    corrected : Counter of int
+        Frames on which a cell was corrected.
     """
 
     objects: dict[int, int] = field(default_factory=dict)
     given_up: set[tuple[int, int]] = field(default_factory=set)
-    corrections: int = 0
+    corrected: Counter[int] = field(default_factory=Counter)
     divisions: int = 0
     proposed: int = 0
     most_for_a_division: int = 0
@@ -70,7 +75,7 @@ def run() -> tuple[Table, Table]:
         pass
     shown = _table(user, movie, tally)
     user.close()
-    return shown, table(Work(CELLS, FRAMES, tally.divisions, tally.corrections))
+    return shown, table(Work(CELLS, FRAMES, tally.divisions, tally.corrected.total()))
 
 
 @contextmanager
@@ -98,7 +103,8 @@ def _mend_first(user: ReplayedUser, movie: AnnotatedMovie, tally: Tally) -> bool
                     return True
             elif movie.record(cell, frame).visible:
                 truth = movie.mask(cell, frame)
-                if user.agreement(number, frame - FIRST, truth) < RIGHT:
+                is_hopeless = tally.corrected[cell] >= PATIENCE
+                if not is_hopeless and user.agreement(number, frame - FIRST, truth) < RIGHT:
                     _correct(user, tally, cell, frame, truth)
                     return True
             elif not movie.lives_until(cell, frame) and user.mask(number, frame - FIRST).any():
@@ -116,10 +122,10 @@ def _correct(user: ReplayedUser, tally: Tally, cell: int, frame: int, truth: np.
     before = user.actions["correct"]
     with _timed(user, tally, "correct"):
         is_right = user.correct(tally.objects[cell], frame - FIRST, truth)
-    tally.corrections += 1
+    tally.corrected[cell] += 1
     actions = user.actions["correct"] - before
     progress(f"cell {cell}, frame {frame}: {'right' if is_right else 'not right'} after {actions}")
-    if not is_right or (cell, frame) in tally.given_up:
+    if not is_right:
         tally.given_up.add((cell, frame))
 
 
@@ -163,10 +169,11 @@ def _table(user: ReplayedUser, movie: AnnotatedMovie, tally: Tally) -> Table:
     shown = Table(title=title)
     for column in ("what", "how many", "actions", "time", "processor"):
         shown.add_column(column, justify="left" if column == "what" else "right")
+    hopeless = sum(count >= PATIENCE for count in tally.corrected.values())
     counts = {
         "click the cells": f"{CELLS}",
         "run": "1",
-        "correct": f"{tally.corrections}",
+        "correct": f"{tally.corrected.total()}, {hopeless} given up after {PATIENCE}",
         "divide": f"{tally.divisions}, {tally.proposed} proposed, "
         f"at most {tally.most_for_a_division} actions each",
     }

@@ -114,9 +114,9 @@ class ReplayedUser:
             self._press(self.controller.divisions.accept)
             fresh = [*found[0].daughters]
         else:
-            self._choose(mother)
             self._go(frame)
-            self._press(self.controller.divisions.begin)
+            # D if the mother is in work, else Control, Shift and a click on her mask.
+            self._press(lambda: self.controller.divisions.begin(mother))
             for truth in daughters:
                 self._click(frame, innermost_point(truth))
             fresh = []

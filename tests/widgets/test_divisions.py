@@ -131,6 +131,11 @@ def test_a_gesture_that_is_given_up_changes_nothing(tracked, drive) -> None:
     tracked.divisions.begin()
     tracked.divisions.begin()
     assert tracked.objects.current == 1
+    tracked.new_object()
+    tracked.divisions.begin(1)  # another one than that in work
+    assert tracked.divisions.is_asking
+    tracked.divisions.begin()
+    assert tracked.objects.current == 1
     np.testing.assert_array_equal(shown(tracked), before)
     tracked.divisions.begin()
     click(tracked, BIRTH, centres(BIRTH)[0])

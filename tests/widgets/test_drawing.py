@@ -154,6 +154,10 @@ def test_control_and_a_click_pick_the_object_and_bring_its_prompts_back(
     assert widget.status_label.text() == "There is no object here"
     answer(widget, lambda: click(viewer, (places[0][0] + 2, places[0][1])))
     assert list(points.features["object_id"]) == [1, 2, 1]
+    click(viewer, places[1], modifier=CONTROL | Qt.KeyboardModifier.ShiftModifier)
+    assert controller.divisions.is_asking
+    assert points.mode == "add"
+    assert "Division of object 2" in widget.status_label.text()
 
 
 def test_the_picker_of_the_labels_layer_picks_too(

@@ -103,7 +103,7 @@ class SegmentationController:
             viewer, lambda: self._movie, self.objects, self._worker, self._engine, wake
         )
         self.candidates, self.seeds = self.prompting.candidates, self.prompting.seeds
-        self.route = Route()
+        self.route, self.pace = Route(), Pace()
         self.source = SourceChoosing(viewer, lambda: self.image, self._reopen)
         settings = SessionSettings(viewer, self.models, self.route, self.source)
         self.sessions = Sessions(viewer, lambda: self._movie, self.set_image, wake, settings)
@@ -111,7 +111,6 @@ class SegmentationController:
             viewer, lambda: self._movie, self.objects, self._worker, self._engine
         )
         self.frames: FrameRange = FrameRange()
-        self.pace = Pace()
         self.forecast: Forecast = Forecast(lambda: self._movie, self.pace, self.route)
         self.following: Following = Following(self._worker, self._engine)
         self.divisions: Divisions = Divisions(
@@ -134,16 +133,17 @@ class SegmentationController:
         self._movies.dropped.connect(self.sessions.detach)
         self._movies.refused.connect(self.source.refuse)
         self._movies.left.connect(self._on_left)
-        self.edits.done.connect(self._redraw_soon)
         parts: tuple[Any, ...] = (self.edits, self.review, self.sessions, self.models, self.source)
         for part in (*parts, self.divisions, self.prompting):
             part.told.connect(self._tell)
-        self.edits.done.connect(self.divisions.refresh)
+        for listener in (self._redraw_soon, self.divisions.refresh):
+            self.edits.done.connect(listener)
         self.models.changed.connect(lambda: self.pace.use(self.models.name, self.models.device))
         self.source.changed.connect(self.preview.watch)
         self.sessions.restored.connect(self.following.go_along)
         self.route.changed.connect(self.reset_range)
         self.prompting.redrawn.connect(self._redraw_soon)
+        self.prompting.picker.divided.connect(self.divisions.begin)
 
     @property
     def _movie(self) -> OpenMovie | None:

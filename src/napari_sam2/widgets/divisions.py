@@ -153,10 +153,19 @@ class Divisions:
         self._finish(proposal.mother, daughters, fresh, proposal.frame)
         return True
 
-    def begin(self) -> None:
-        """Let the next two clicks be the daughters of the object in work; again to stop."""
-        if self.is_asking:
-            self.stop()
+    def begin(self, mother: int | None = None) -> None:
+        """Let the next two clicks be the daughters of an object; again to stop.
+
+        Parameters
+        ----------
+        mother : int, optional
+            The object in work if not given.
+        """
+        was_asking = self.is_asking
+        self.stop()
+        if mother is not None:
+            self._objects.select(mother)
+        elif was_asking:
             return
         movie, mother = self._movie(), self._objects.current
         if movie is None or not self._objects.is_known:

@@ -21,7 +21,7 @@ TOOLS = {
     "points": (
         "Points",
         "Left click: this belongs to the object. Right click: it does not.\n"
-        "Control and a click on a mask: go on with its object.",
+        "Control and a click on a mask: go on with its object; with Shift, too: divide it.",
     ),
     "boxes": ("Box", "Drag a rectangle around the whole object."),
     "polygon": (

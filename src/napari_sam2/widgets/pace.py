@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class Pace:
     def __init__(self) -> None:
         self._network = ""
         self._measured: dict[str, float] = {}
-        self._clicked: dict[str, float] = {}
+        self._clicked: dict[str, list[float]] = {}
 
     def use(self, network: str, device: str) -> None:
         """Count for this network on this device from now on."""
@@ -27,7 +28,8 @@ class Pace:
     @property
     def seconds(self) -> float | None:
         """Seconds an object and frame, None while nothing is known."""
-        return self._measured.get(self._network, self._clicked.get(self._network))
+        clicked = self._clicked.get(self._network)
+        return self._measured.get(self._network, median(clicked) if clicked else None)
 
     @property
     def is_measured(self) -> bool:
@@ -36,8 +38,8 @@ class Pace:
 
     def note_click(self, seconds: float) -> None:
         """Learn from an answer: encoding and decoding is most of a tracked frame, too."""
-        before = self._clicked.get(self._network, seconds)
-        self._clicked[self._network] = min(before, seconds)
+        # Of all of them: the first warms up, and another mask of the same click costs nothing.
+        self._clicked.setdefault(self._network, []).append(seconds)
 
     def note_run(self, object_frames: int, seconds: float) -> None:
         """Learn from a run that computed so many masks."""

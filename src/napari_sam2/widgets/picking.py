@@ -1,4 +1,4 @@
-"""Control and a click on a mask make its object the one in work, whichever tool is in hand."""
+"""Control and a click on a mask make its object the one in work, with Shift to divide it."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class Picker:
 
     told = Signal(Status)
     """What to tell the user."""
+    divided = Signal(int)
+    """The user wants to divide this object."""
 
     def __init__(
         self, viewer: ViewerModel, movie: Callable[[], OpenMovie | None], objects: ObjectChoice
@@ -81,11 +83,13 @@ class Picker:
         # Napari asks the layer after the viewer: in another mode it adds no point.
         layer.mode = "pan_zoom"
         position = layer.world_to_data(event.position)
-        self.pick(*frame_yx(position, layer, movie.image))
+        picked = self.pick(*frame_yx(position, layer, movie.image))
         yield
         while event.type == "mouse_move":
             yield
         layer.mode = "add"
+        if picked is not None and "Shift" in event.modifiers:
+            self.divided.emit(picked)
 
 
 def object_at(document: Document, frame: int, yx: tuple[float, float]) -> int | None:

@@ -74,6 +74,7 @@ class RunPanel(QWidget):
         self.progress_bar.setTextVisible(False)
         self.progress_label = QLabel()
         self.expected_label = QLabel()
+        self.expected_label.setWordWrap(True)  # else a long text makes the whole dock wider
         self.expected_label.setToolTip("Masks of a run in both directions, and how long they take")
         self._arrange()
         self.objects_box.currentIndexChanged.connect(self.show_expected)
