@@ -6,7 +6,8 @@ import pytest
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.predictor.automatic import ObjectFinder, without_duplicates
-from napari_sam2.predictor.automatic_masklets import AutomaticMasklets, nearest_piece
+from napari_sam2.predictor.automatic_masklets import AutomaticMasklets
+from napari_sam2.predictor.automatic_masks import nearest_piece
 from napari_sam2.predictor.automatic_options import AutomaticOptions, FindOptions
 from napari_sam2.predictor.diameter import estimate_diameter
 from napari_sam2.predictor.runtime import Runtime

@@ -232,6 +232,8 @@ def _finish(job: Job, labels: LabelStackWriter) -> Tracks:
     labels.save_tiff(job.results.labels_tiff, overwrite=job.overwrite)
     grid = grid_of(job.session.frames)
     lineage = job.lineage
+    if job.search is not None:
+        lineage = Lineage.from_mothers(job.search.state.mothers)
     if lineage is None:
         # In stacks the planes of one time are no times of their own.
         lineage = find_divisions(masklets) if grid.is_line else Lineage()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal, cast
 
@@ -31,6 +31,7 @@ from napari_sam2.predictor.automatic_state import SearchState
 from napari_sam2.predictor.plane_runs import count_results
 from napari_sam2.predictor.results import FrameResult
 from napari_sam2.predictor.video import VideoPredictor
+from napari_sam2.tracking.quality import ObjectQuality
 
 __all__ = ["Watch", "run_movie"]
 
@@ -179,15 +180,22 @@ class _MovieRun:
         opened.masks.flush()
         grid = self._movie.grid
         qualities = qualities_of(opened.session.masklets, grid)
-        # The planes of one time are no times of their own: divisions are looked for in movies.
-        is_known = bool(opened.document.lineage) or grid.slices > 1
-        opened.finish({} if is_known else divisions_of(opened.session.masklets, qualities))
+        opened.finish(self._parents(qualities))
         notes = write_outputs(self._job, folder, opened, self._movie)
         write_strip(folder, opened)
         folder.note("finished", frames_done=self._progress.count)
         report = self._report("done", describe_objects(qualities, grid), tuple(notes))
         folder.finish(report.as_json())
         return report
+
+    def _parents(self, qualities: Mapping[int, ObjectQuality]) -> dict[int, int]:
+        """Return who is whose daughter, as far as nobody has said it yet."""
+        if self._progress.search is not None:
+            return SearchState.from_json(self._progress.search).mothers
+        # The planes of one time are no times of their own: divisions are looked for in movies.
+        if self._opened.document.lineage or self._movie.grid.slices > 1:
+            return {}
+        return divisions_of(self._opened.session.masklets, qualities)
 
     def stopped(self) -> MovieReport:
         """Say how far it came."""

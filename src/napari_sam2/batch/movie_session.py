@@ -115,7 +115,7 @@ class MovieSession:
         predictor.restore(session, [])
         progress, waiting = checkpoint.load(session, str(predictor.runtime.device))
         if progress.search is not None:
-            opened._forget_but(SearchState.from_json(progress.search).seeded)
+            opened._forget_but(SearchState.from_json(progress.search).object_ids)
         for frame, records in waiting.items():
             for object_id in set(opened.masks.on(frame)) - set(records):
                 session.masklets.remove(object_id, [frame])
@@ -162,10 +162,10 @@ class MovieSession:
         self.masks.compact()
         self.save_head()
 
-    def _forget_but(self, seeded: Container[int]) -> None:
+    def _forget_but(self, found: Container[int]) -> None:
         """Forget objects that were found after the state was kept: they are found again."""
         for object_id in self.session.prompts.object_ids():
-            if object_id not in seeded:
+            if object_id not in found:
                 self.session.prompts.remove_object(object_id)
 
     def _take(self, record: SessionRecord, *, with_objects: bool) -> None:

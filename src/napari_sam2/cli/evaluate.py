@@ -43,7 +43,7 @@ def evaluate(
         ),
     ] = None,
     protocols: Annotated[
-        str, typer.Option(help="Of prompts,masklets,events,interactive,movie.")
+        str, typer.Option(help="Of prompts,masklets,events,interactive,movie,automatic.")
     ] = "prompts,masklets,events,interactive,movie",
     model: Model = "bundled",
     device: Device = None,

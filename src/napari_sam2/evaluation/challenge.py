@@ -81,16 +81,55 @@ def score_challenge(followed: Followed) -> ChallengeScore:
     where the annotation leaves it out though its track goes on. Whose daughter a cell is, the
     person who clicks it says; the daughters must be found and followed for a division to count.
     """
-    movie, masklets = followed.task.movie, followed.masklets
-    frames = followed.task.scored
-    truth = _Tracks.of({t: movie.labels[t] for t in frames}, movie.mothers)
-    answers = {t: _answer(movie, masklets, t) for t in frames}
-    result = _Tracks.of(answers, movie.mothers)
+    movie, masklets, task = followed.task.movie, followed.masklets, followed.task
+    answers = {t: _answer(movie, masklets, t) for t in task.scored}
+    answer = Answer(followed.method, movie, masklets, dict(movie.mothers), followed.seconds)
+    return _score(answer, answers, task.last)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a method found in a movie that nobody prompted.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    movie : AnnotatedMovie
+    masklets : MaskletSet
+        With ids of its own.
+    mothers : dict of int to int
+        Daughter to mother, as it has found.
+    seconds : float
+        Time for each frame of each object.
+    """
+
+    method: str
+    movie: AnnotatedMovie
+    masklets: MaskletSet
+    mothers: dict[int, int]
+    seconds: float
+
+
+def score_answer(answer: Answer, last: int) -> ChallengeScore:
+    """Measure what was found without a prompt on the annotated frames up to a last one.
+
+    A cell that the annotation leaves out counts as one too many.
+    """
+    frames = [t for t in answer.movie.annotated if t <= last]
+    return _score(answer, {t: answer.masklets.labels(t) for t in frames}, last)
+
+
+def _score(answer: Answer, answers: Mapping[int, LabelImage], last: int) -> ChallengeScore:
+    """Compare label images of annotated frames with the truth."""
+    movie = answer.movie
+    truth = _Tracks.of({t: movie.labels[t] for t in answers}, movie.mothers)
+    result = _Tracks.of(answers, answer.mothers)
     if not result.table.size:
-        return _nothing_found(followed, truth)
+        return _nothing_found(answer, truth)
     matching = _match(truth.images, result.images)
-    gold = {t: image for t, image in movie.gold.items() if t <= followed.task.last}
-    painted = {t: masklets.labels(t) for t in gold}
+    gold = {t: image for t, image in movie.gold.items() if t <= last}
+    painted = {t: answer.masklets.labels(t) for t in gold}
     # Judged last: the library adds to what it is given.
     seg_labels = _library()(result.table, truth.table, {}, matching, ["SEG"], True)["SEG"]
     found = _library()(
@@ -103,7 +142,7 @@ def score_challenge(followed: Followed) -> ChallengeScore:
     )
     num_divisions = int(found["gt_divisions"])
     return ChallengeScore(
-        method=followed.method,
+        method=answer.method,
         movie=movie.name,
         seg=float(found["SEG"]),
         seg_labels=float(seg_labels),
@@ -114,7 +153,7 @@ def score_challenge(followed: Followed) -> ChallengeScore:
         errors={name: int(found[f"AOGM_{name}"]) for name in _ERRORS},
         num_objects=truth.num_objects,
         num_masks=sum(map(len, matching["labels_ref"])),
-        seconds=followed.seconds,
+        seconds=answer.seconds,
     )
 
 
@@ -204,12 +243,12 @@ def _library() -> Any:
     return importlib.import_module("ctc_metrics.scripts.evaluate").calculate_metrics
 
 
-def _nothing_found(followed: Followed, truth: _Tracks) -> ChallengeScore:
+def _nothing_found(answer: Answer, truth: _Tracks) -> ChallengeScore:
     """Score a method that drew nothing at all."""
     masks = sum(len(np.unique(image)) - 1 for image in truth.images)
     return ChallengeScore(
-        method=followed.method,
-        movie=followed.task.movie.name,
+        method=answer.method,
+        movie=answer.movie.name,
         seg=0.0,
         seg_labels=0.0,
         det=0.0,
@@ -219,5 +258,5 @@ def _nothing_found(followed: Followed, truth: _Tracks) -> ChallengeScore:
         errors={"FN": masks},
         num_objects=truth.num_objects,
         num_masks=masks,
-        seconds=followed.seconds,
+        seconds=answer.seconds,
     )

@@ -6,6 +6,12 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
+from napari_sam2.evaluation.automatic import (
+    LinkedThresholds,
+    NetworkAlone,
+    UnpromptedMethod,
+    score_unprompted,
+)
 from napari_sam2.evaluation.calibration import Confidence
 from napari_sam2.evaluation.challenge import ChallengeScore, score_challenge
 from napari_sam2.evaluation.ground_truth import AnnotatedMovie
@@ -78,6 +84,8 @@ class SetResult:
     interactive : list of InteractiveScore
     challenge : list of ChallengeScore
         Whole movies.
+    automatic : list of ChallengeScore
+        Whole movies without a click.
     confidence : Confidence
         What the network said while it followed objects.
     seconds : float
@@ -90,6 +98,7 @@ class SetResult:
     scores: list[ObjectScore] = field(default_factory=list)
     interactive: list[InteractiveScore] = field(default_factory=list)
     challenge: list[ChallengeScore] = field(default_factory=list)
+    automatic: list[ChallengeScore] = field(default_factory=list)
     confidence: Confidence = field(default_factory=Confidence)
     seconds: float = 0.0
 
@@ -103,11 +112,13 @@ class Contest:
     on_stills : tuple of StillMethod
     on_movies : tuple of MaskletMethod
     interactive : tuple of InteractiveMethod
+    unprompted : tuple of UnpromptedMethod
     """
 
     on_stills: tuple[StillMethod, ...]
     on_movies: tuple[MaskletMethod, ...]
     interactive: tuple[InteractiveMethod, ...]
+    unprompted: tuple[UnpromptedMethod, ...] = ()
 
     @classmethod
     def of(cls, model: SAM2, runtime: Runtime, options: PredictorOptions) -> Contest:
@@ -121,6 +132,7 @@ class Contest:
             (*stills, *rivals.on_stills),
             (network, *rivals.on_movies),
             (network, *rivals.interactive),
+            (NetworkAlone(predictor), *rivals.unprompted),
         )
 
     @classmethod
@@ -139,6 +151,7 @@ class Contest:
             (*(WatershedUnderClick(each) for each in watersheds), EllipseInBox()),
             (CopyMask(local), *(LinkedWatershed(each) for each in watersheds), *flow),
             tuple(corrected),
+            tuple(LinkedThresholds(each) for each in watersheds),
         )
 
     def measure(
@@ -182,6 +195,9 @@ class Contest:
                 if "movie" in protocols and asked.movie_frames != 0:
                     say("whole movie from one click a cell")
                     self._whole(movie, asked, result)
+                if "automatic" in protocols and asked.movie_frames != 0:
+                    last = asked.movie_frames
+                    result.automatic += score_unprompted(self.unprompted, movie, last, say)
         result.seconds = time.perf_counter() - began
         return result, kept
 

@@ -164,6 +164,7 @@ def _result(entry: Mapping[str, Any]) -> SetResult:
             for score in entry["interactive"]
         ],
         challenge=[ChallengeScore(**score) for score in entry["challenge"]],
+        automatic=[ChallengeScore(**score) for score in entry.get("automatic", ())],
         confidence=Confidence(**entry["confidence"]),
         seconds=entry["seconds"],
     )

@@ -118,7 +118,7 @@ class LinkedWatershed:
         for frame in range(task.first, task.last + 1):
             labels = self.watershed.labels(task.movie, frame)
             last_seen = {i: mask for i, mask in last_seen.items() if task.is_on(i, frame)}
-            found = _link(last_seen, labels) if last_seen else {}
+            found = link_masks(last_seen, labels) if last_seen else {}
             found |= first_masks(task, frame, self.watershed)
             last_seen |= found
             nothing = np.zeros(labels.shape, dtype=bool)
@@ -175,8 +175,21 @@ def _fill_box(labels: NDArray[np.uint16], box: tuple[float, float, float, float]
     return np.asarray((labels == best) & (best > 0))
 
 
-def _link(masks: dict[int, BoolMask], labels: NDArray[np.uint16]) -> dict[int, BoolMask]:
-    """Give objects their labels one to one, for the largest summed IoU."""
+def link_masks(masks: dict[int, BoolMask], labels: NDArray[np.uint16]) -> dict[int, BoolMask]:
+    """Give objects their labels one to one, for the largest summed IoU.
+
+    Parameters
+    ----------
+    masks : dict of int to ndarray, (H, W) bool
+        Where each object was last.
+    labels : ndarray, (H, W)
+        Of this frame.
+
+    Returns
+    -------
+    dict of int to ndarray, (H, W) bool
+        Of the objects that overlap with a label by `LEAST_OVERLAP` or more.
+    """
     areas = np.bincount(labels.ravel())
     scores = np.zeros((len(masks), len(areas)))
     for row, mask in enumerate(masks.values()):

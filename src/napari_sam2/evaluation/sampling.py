@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from napari_sam2.evaluation.sets import SetKind
 from napari_sam2.evaluation.tasks import PromptKind
 
-Protocols = Literal["prompts", "masklets", "events", "interactive", "movie"]
-ALL_PROTOCOLS: tuple[Protocols, ...] = ("prompts", "masklets", "events", "interactive", "movie")
+Protocols = Literal["prompts", "masklets", "events", "interactive", "movie", "automatic"]
+ALL_PROTOCOLS: tuple[Protocols, ...] = get_args(Protocols)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from napari_sam2.evaluation.calibration import presence_quality, reliability
 from napari_sam2.evaluation.challenge import ChallengeScore
@@ -31,6 +32,8 @@ def report(results: Sequence[SetResult]) -> str:
     blocks.append(("Masklets", tables([c for c in summaries if not _is_prompt(c.protocol)])))
     blocks.append(("Corrections", curve_table(curves(results))))
     blocks.append(("Whole movies", challenge_table(results)))
+    alone = [replace(result, challenge=result.automatic) for result in results]
+    blocks.append(("Whole movies without a click", challenge_table(alone)))
     blocks.append(("What the network knows of itself", calibration_tables(results)))
     blocks.append(("Time", time_table(summaries)))
     return "\n\n".join(f"### {title}\n\n{text}" for title, text in blocks if text)

@@ -8,24 +8,23 @@ from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.predictor.automatic import ObjectFinder, covered_part, without_duplicates
+from napari_sam2.predictor.automatic_masks import end_mother, leave_frames, nearest_piece
 from napari_sam2.predictor.automatic_options import AutomaticOptions, FindOptions
 from napari_sam2.predictor.automatic_state import SearchState
 from napari_sam2.predictor.composed_frames import grid_of
+from napari_sam2.predictor.diameter import estimate_diameter
 from napari_sam2.predictor.options import PropagateOptions
 from napari_sam2.predictor.results import FrameResult, ObjectResult
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
 from napari_sam2.prompts import MaskPrompt
+from napari_sam2.tracking.proposals import divisions_of_newcomers
 from napari_sam2.tracking.quality import quality_of
 
-__all__ = ["AutomaticMasklets", "nearest_piece"]
-
-_LEAST_PIECE = 0.25
-"""Area of a piece, as a part of the largest one, from which on it may be the object."""
+__all__ = ["AutomaticMasklets"]
 
 
 @dataclass
@@ -55,6 +54,7 @@ class AutomaticMasklets:
     find: FindOptions = field(default_factory=FindOptions)
     options: AutomaticOptions = field(default_factory=AutomaticOptions)
     state: SearchState = field(default_factory=SearchState)
+    _finder: ObjectFinder | None = field(default=None, init=False, repr=False)
 
     @property
     def key_frames(self) -> tuple[int, ...]:
@@ -119,26 +119,39 @@ class AutomaticMasklets:
                 yield from self._follow(1, (key, until), key)
 
     def conclude(self) -> None:
-        """Remove the objects found that are seen on few frames or are not sure.
+        """Remove what is short or unsure, and end mothers where their daughters begin.
 
-        May be called again, also in a process that goes on: what is dropped is decided once.
+        May be called again, also in a process that goes on: what is done is decided once.
         """
         if self.state.dropped is None:
             self.decide()
         for object_id in self.state.dropped or ():
             self.session.remove_object(object_id)
             self.state.seeded.pop(object_id, None)
+        for mother, frame, new in self.state.cuts:
+            end_mother(self.session, mother, frame, new)
+            self.predictor.restore(self.session, [mother, new])
 
     def decide(self) -> None:
-        """Choose what is dropped; nothing is found or followed after that."""
+        """Choose what is dropped and who is whose daughter; nothing is found after that."""
+        masklets = self.session.masklets
         start, stop = self._range()
         least = min(self.options.least_frames, stop - start + 1)
         dropped = set()
         for object_id in self.state.seeded:
-            quality = quality_of(self.session.masklets, object_id)
+            quality = quality_of(masklets, object_id)
             seen = int((quality.area > 0).sum())
             if seen < least or (quality.confidence or 0.0) < self.options.least_confidence:
                 dropped.add(object_id)
+        kept = [m for m in masklets if m.object_id in self.state.seeded.keys() - dropped]
+        number = max(masklets.object_ids(), default=0)
+        for proposal in divisions_of_newcomers(kept):
+            daughters = list(proposal.daughters)
+            if len(daughters) == 1:
+                number += 1
+                self.state.cuts.append((proposal.mother, proposal.frame, number))
+                daughters.append(number)
+            self.state.mothers |= dict.fromkeys(daughters, proposal.mother)
         self.state.dropped = dropped
 
     def _range(self) -> tuple[int, int]:
@@ -152,10 +165,9 @@ class AutomaticMasklets:
     def _seed(self, key: int) -> Iterator[FrameResult | None]:
         """Give a mask prompt to every object of a key frame that nothing covers."""
         started = perf_counter()
-        finder = ObjectFinder(self.predictor.model, self.predictor.runtime, self.find)
         taken = self._taken(key)
         proposed: list[MaskRecord] = []
-        for some in finder.look(self.session, key, taken):
+        for some in self._finds().look(self.session, key, taken):
             proposed += some
             yield None
         size = self.session.shape[1:]
@@ -176,6 +188,16 @@ class AutomaticMasklets:
         objects = [ObjectResult(i, key, r) for i, r in records.items() if r is not None]
         elapsed = perf_counter() - started
         yield FrameResult(key, tuple(objects), self.session.generation, elapsed)
+
+    def _finds(self) -> ObjectFinder:
+        """Return what searches frames, with one diameter for the whole movie."""
+        if self._finder is None:
+            find, session = self.find, self.session
+            if find.diameter is None:
+                first = session.mapping.apply(session.read(self.key_frames[0]))
+                find = replace(find, diameter=estimate_diameter(first))
+            self._finder = ObjectFinder(self.predictor.model, self.predictor.runtime, find)
+        return self._finder
 
     def _backward(self, key: int) -> Iterator[FrameResult]:
         """Follow newcomers of a key frame back to the one before, and end them where others are."""
@@ -199,7 +221,8 @@ class AutomaticMasklets:
             others = self._taken(frame, object_id)
             if record is None or covered_part(record, others) > self.find.most_overlap:
                 gone = {one for one in masklets.frames(object_id) if first <= one <= frame}
-                masklets.remove(object_id, gone)
+                # Memories of frames without the object would mislead it on later ones.
+                leave_frames(self.session, object_id, gone)
                 return gone
         return set()
 
@@ -239,36 +262,3 @@ class AutomaticMasklets:
                 y0, x0, y1, x1 = record.bbox
                 taken[y0:y1, x0:x1] |= record.crop()
         return taken
-
-
-def nearest_piece(record: MaskRecord, before: MaskRecord | None) -> MaskRecord:
-    """Return a mask reduced to one piece: of the large ones that nearest to the mask before.
-
-    Parameters
-    ----------
-    record : MaskRecord
-    before : MaskRecord or None
-        Of the neighbouring frame; without one, the largest piece is taken.
-
-    Returns
-    -------
-    MaskRecord
-        The same where the mask is in one piece already.
-    """
-    pieces, count = ndimage.label(record.crop(), np.ones((3, 3), bool))
-    if count < 2:
-        return record
-    areas = np.bincount(pieces.ravel())[1:]
-    chosen = int(areas.argmax())
-    if before is not None and before.visible:
-        large = np.flatnonzero(areas >= _LEAST_PIECE * areas.max())
-        centres = ndimage.center_of_mass(pieces > 0, pieces, large + 1)
-        away = np.subtract(np.add(centres, record.bbox[:2]), before.centroid())
-        chosen = int(large[np.hypot(*away.T).argmin()])
-    return MaskRecord.from_mask(
-        pieces == chosen + 1,
-        predicted_iou=record.predicted_iou,
-        object_score=record.object_score,
-        prompted=record.prompted,
-        origin=(record.bbox[0], record.bbox[1]),
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,13 +100,13 @@ class Lineage:
 
 
 def find_divisions(
-    masklets: MaskletSet, gap: int = 1, area: tuple[float, float] = (0.5, 1.6)
+    masklets: MaskletSet | Sequence[Masklet], gap: int = 1, area: tuple[float, float] = (0.5, 1.6)
 ) -> Lineage:
     """Link each track that ends to the two tracks that begin where it was.
 
     Parameters
     ----------
-    masklets : MaskletSet
+    masklets : MaskletSet or sequence of Masklet
         The tracked objects.
     gap : int
         Daughters begin at most `gap` frames after the frame that follows the mother's last.

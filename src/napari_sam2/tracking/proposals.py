@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from napari_sam2.masklets import Masklet, MaskletSet, MaskRecord
 from napari_sam2.tracking.lineage import Lineage, find_divisions
 from napari_sam2.tracking.splitting import halves
 
-__all__ = ["DivisionProposal", "DivisionWatch"]
+__all__ = ["DivisionProposal", "DivisionWatch", "divisions_of_newcomers"]
 
 LOOK_AHEAD = 3
 """Frames after a split over which a mask has to stay split to be believed."""
@@ -80,10 +80,7 @@ class DivisionWatch:
         return tuple(sorted(found.values(), key=lambda one: (one.frame, one.mother)))
 
     def _from_masks(self, masklets: MaskletSet) -> list[DivisionProposal]:
-        begins: dict[int, list[Masklet]] = {}
-        for masklet in masklets:
-            if masklet.first_visible:
-                begins.setdefault(masklet.first_visible, []).append(masklet)
+        begins = _begins(masklets)
         found = []
         for masklet in masklets:
             halved = _halved(masklet, begins, self._similarity)
@@ -117,7 +114,44 @@ class DivisionWatch:
         return known[1]
 
 
-def _from_ends(masklets: MaskletSet) -> list[DivisionProposal]:
+def divisions_of_newcomers(
+    masklets: Sequence[Masklet], similarity: float = 0.4
+) -> tuple[DivisionProposal, ...]:
+    """Return the divisions that are told by a track that begins, of the signs of `DivisionWatch`.
+
+    Parameters
+    ----------
+    masklets : sequence of Masklet
+    similarity : float
+        Least area of the smaller of two daughters as a part of the larger one.
+
+    Returns
+    -------
+    tuple of DivisionProposal
+        At most one a mother, and no daughter twice; one daughter where the other one lives on as
+        its mother.
+    """
+    begins = _begins(masklets)
+    halved = [_halved(one, begins, similarity) for one in masklets]
+    found: dict[int, DivisionProposal] = {}
+    taken: set[int] = set()
+    for proposal in (*_from_ends(masklets), *(one for one in halved if one is not None)):
+        if proposal.mother not in found and not taken & set(proposal.daughters):
+            found[proposal.mother] = proposal
+            taken.update(proposal.daughters)
+    return tuple(sorted(found.values(), key=lambda one: (one.frame, one.mother)))
+
+
+def _begins(masklets: Iterable[Masklet]) -> dict[int, list[Masklet]]:
+    """Return the tracks that begin in mid-movie by their first frame."""
+    begins: dict[int, list[Masklet]] = {}
+    for masklet in masklets:
+        if masklet.first_visible:
+            begins.setdefault(masklet.first_visible, []).append(masklet)
+    return begins
+
+
+def _from_ends(masklets: MaskletSet | Sequence[Masklet]) -> list[DivisionProposal]:
     """Propose mothers for pairs of tracks that begin where another ends."""
     lineage: Lineage = find_divisions(masklets)
     found = []
