@@ -175,7 +175,7 @@ def test_a_proposal_is_accepted_with_one_action(tracked, drive) -> None:
     assert proposal.confidence > 0.8
     before = shown(tracked)
     tracked.divisions.go_to_next()
-    assert tracked.shown_frame == BIRTH
+    assert tracked.shown_place == BIRTH
     assert tracked.divisions.accept()  # two actions, at most four
     prompts = tracked._movie.document.prompts
     assert [type(one) for i in (2, 3) for one in prompts.on(i, BIRTH)] == [MaskPrompt] * 2

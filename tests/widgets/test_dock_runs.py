@@ -104,7 +104,7 @@ def test_a_proposed_division_is_accepted_with_enter(
     qtbot.waitUntil(lambda: controller.run_state == "idle", timeout=60_000)
     qtbot.waitUntil(lambda: panel.list.count() == 1, timeout=10_000)
     press(viewer, Qt.Key.Key_B, SHIFT)
-    assert abs(controller.shown_frame - BIRTH) <= 1
+    assert abs(controller.shown_place - BIRTH) <= 1
     screenshot(viewer, "division-proposed")
     QTest.keyClick(panel.list, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: not controller.following.is_active, timeout=60_000)

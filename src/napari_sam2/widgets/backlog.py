@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from napari_sam2.widgets.messages import Found
+
 if TYPE_CHECKING:
     from napari_sam2.widgets.autosave import Autosave
     from napari_sam2.widgets.messages import FollowedUp, FrameTracked, Message
@@ -89,9 +91,12 @@ class Outlet:
         """Whether another frame of a movie may be made: at most one is not on disk."""
         return self._held is None and self._backlog.count(key) <= 1
 
-    def commit(self, frame: FrameTracked | FollowedUp) -> None:
-        """Post a frame, now or when the one before it is saved."""
+    def commit(self, frame: FrameTracked | FollowedUp | Found) -> None:
+        """Post a frame, now or when the one before it is saved; finds are edits, and go at once."""
         self.flush()
+        if isinstance(frame, Found):
+            self._post(frame)
+            return
         self._held = frame
         if self.is_due:
             self.flush()

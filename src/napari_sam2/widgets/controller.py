@@ -67,7 +67,7 @@ class SegmentationController:
     review : Review
         The objects as a table, their quality, doubtful frames.
     prompting : Prompting
-        Picking objects; also `candidates`, the masks of a click, and `seeds`, labels as prompts.
+        Picking; also `candidates` of a click, `seeds` from labels, `finding` without a click.
     sessions : Sessions
         Saving and reopening.
     live : LiveView
@@ -104,6 +104,7 @@ class SegmentationController:
         )
         self.candidates, self.seeds = self.prompting.candidates, self.prompting.seeds
         self.route, self.pace = Route(), Pace()
+        self.finding = self.prompting.finding
         self.source = SourceChoosing(viewer, lambda: self.image, self._reopen)
         settings = SessionSettings(viewer, self.models, self.route, self.source)
         self.sessions = Sessions(viewer, lambda: self._movie, self.set_image, wake, settings)
@@ -121,7 +122,7 @@ class SegmentationController:
         self._is_closed = False
         self._idle = Idle(self._worker, self._engine, self._is_busy)
         told = (self._movies, self.models, self.live, self.preview, self.pace)
-        self._inbox = Inbox(Parts(self.events, *told, self.following, self.divisions))
+        self._inbox = Inbox(Parts(self.events, *told, self.following, self.divisions, self.finding))
         self._connect()
         self._worker.start(self._engine)
 
@@ -144,6 +145,7 @@ class SegmentationController:
         self.route.changed.connect(self.reset_range)
         self.prompting.redrawn.connect(self._redraw_soon)
         self.prompting.picker.divided.connect(self.divisions.begin)
+        self.finding.begun.connect(self._begin_run)
 
     @property
     def _movie(self) -> OpenMovie | None:
@@ -163,11 +165,6 @@ class SegmentationController:
     def num_frames(self) -> int:
         """Frames of the movie in work, 0 without one."""
         return 0 if self._movie is None else self._movie.layers.movie.shape[0]
-
-    @property
-    def shown_frame(self) -> int:
-        """The frame of the movie in work that the viewer shows."""
-        return 0 if self._movie is None else self._movie.frame
 
     @property
     def shown_place(self) -> int:
@@ -275,13 +272,16 @@ class SegmentationController:
             return
         movie.send_contrast()
         options = PropagateOptions(chosen, direction, start, stop, resume)
-        expected = self.forecast.of(options)
+        news = Status(self.forecast.of(options).text, "busy")
         options = self.route.apply(options, movie.layers.movie.grid, movie.frame)
+        self._begin_run(partial(self._engine.start, options), news)
+
+    def _begin_run(self, command: Callable[[int], None], news: Status) -> None:
         self._run_number += 1
-        self._worker.submit(partial(self._engine.start, options, self._run_number))
+        self._worker.submit(partial(command, self._run_number))
         self.live.begin_run()
         self._set_run_state("running")
-        self._tell(Status(expected.text, "busy"))
+        self._tell(news)
 
     def pause(self) -> None:
         """Hold the run; clicks are still answered."""
@@ -334,7 +334,7 @@ class SegmentationController:
         if message.number == self._run_number:
             self.pace.note_run(message.progress.work, message.progress.seconds)
             self._set_run_state("idle")
-            self._tell(status.run_status(message))
+            self._tell(status.run_status(message, self.finding.count))
 
     def _reopen(self, image: Image) -> None:
         """Begin anew on an image whose axes or level are others now."""

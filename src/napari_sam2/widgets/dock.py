@@ -24,6 +24,7 @@ from napari_sam2.widgets.controller import SegmentationController
 from napari_sam2.widgets.data_panel import DataPanel
 from napari_sam2.widgets.division_panel import DivisionPanel
 from napari_sam2.widgets.dock_folds import DockFolds
+from napari_sam2.widgets.find_panel import FindPanel
 from napari_sam2.widgets.held_drawing import HeldDrawing
 from napari_sam2.widgets.model_panel import ModelPanel
 from napari_sam2.widgets.object_panel import ObjectPanel
@@ -89,7 +90,7 @@ class TrackWidget(QWidget):
             CandidatePanel(self.controller),
             SeedPanel(viewer, self.controller),
         )
-        self.run_panel = RunPanel(self.controller)
+        self.find_panel, self.run_panel = FindPanel(self.controller), RunPanel(self.controller)
         self._remember_following()
         self.review_panel = ReviewPanel(viewer, self.controller)
         self.division_panel = DivisionPanel(self.controller)
@@ -105,7 +106,7 @@ class TrackWidget(QWidget):
         outside.addWidget(_scrolling(self._arranged()), 1)
         outside.addWidget(self.status_label)
         self.controller.events.status_changed.connect(self._show_status)
-        keys.bind(viewer, self.controller, both=self.run_panel.run)
+        keys.bind(viewer, self.controller, both=self.run_panel.run, find=self.find_panel.find)
         QApplication.instance().aboutToQuit.connect(self.shut_down)
         prefer_sessions()
         self._choose_first_image()
@@ -118,7 +119,7 @@ class TrackWidget(QWidget):
         layout.setSpacing(4)
         groups = (
             (self.source_panel, self.folds.data, self.folds.model),
-            (self.object_panel, self.candidate_panel, self.folds.seeds),
+            (self.object_panel, self.candidate_panel, self.find_panel, self.folds.seeds),
             (self.run_panel,),
             (self.folds.divisions, self.review_panel),
             (self.session_panel,),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_sam2.predictor.session import VideoSession
     from napari_sam2.predictor.video import VideoPredictor
     from napari_sam2.prompts import Prompt
+    from napari_sam2.widgets.search import SearchOrder
 
 
 class Engine:
@@ -239,17 +240,16 @@ class Engine:
 
         self._attempt("prompt", work)
 
-    def start(self, options: PropagateOptions, number: int) -> None:
-        """Begin a run; one that is under way is cancelled first."""
+    def start(self, order: PropagateOptions | SearchOrder, number: int) -> None:
+        """Begin a run, or a search; one that is under way is cancelled first."""
         self.cancel()
-        # A run that cannot begin ends all the same, so its end is always told.
-        self._run = run = Run(number, iter(()), 0)
+        self._run = run = Run(number)  # one that cannot begin ends all the same: that is told
         try:
             session = self._opened()
             if self._predictor is None:
                 raise RuntimeError("no network is loaded; choose another model")
             self._take_up()
-            self._run = Run.of(number, self._predictor, session, options)
+            self._run = Run.of(number, self._predictor, session, order)
         except Exception as error:
             self._run = run
             self._end_run("failed")
@@ -317,16 +317,17 @@ class Engine:
     def _track_frame(self, run: Run) -> None:
         """Do one frame of the run and post it."""
         try:
-            self._take_up()
-            result = run.step()
+            if run.search is None:  # memories of what it finds are made when they are needed
+                self._take_up()
+            news = run.step(self._key)
         except Exception as error:
             self._end_run("failed")
             self._post(messages.Failed("run", error))
             return
-        if result is None:
+        if news is None:
             self._end_run("finished")
         else:
-            self._post.commit(messages.FrameTracked(self._key, run.number, result, run.progress))
+            self._post.commit(news)
             if self._divisions.is_due:
                 self._divisions.look(self._key, self._session)
 
@@ -355,12 +356,11 @@ class Engine:
 
     def _end_run(self, outcome: Outcome) -> None:
         """Close the run and post the tracks of everything that is known by now."""
-        run, session = self._run, self._session
-        if run is None:
+        if (run := self._run) is None:
             return
         self._stop()
-        tracks = None if session is None else tracks_of(session)
-        self._post(messages.RunEnded(self._key, run.number, outcome, run.progress, tracks))
+        for news in run.ended(self._key, outcome, self._session):
+            self._post(news)
         self._divisions.look(self._key, self._session)
 
     def _stop(self) -> None:

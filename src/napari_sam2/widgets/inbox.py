@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.tracks import Tracks
     from napari_sam2.widgets.divisions import Divisions
     from napari_sam2.widgets.events import ControllerEvents
+    from napari_sam2.widgets.finding import Finding
     from napari_sam2.widgets.following import Following
     from napari_sam2.widgets.live_view import LiveView
     from napari_sam2.widgets.models import Models
@@ -37,6 +38,7 @@ class Parts:
     pace: Pace
     following: Following
     divisions: Divisions
+    finding: Finding
 
 
 class Inbox:
@@ -103,6 +105,8 @@ class Inbox:
     def _receive_consequence(self, message: messages.Message) -> None:
         """Take what follows from corrections and runs."""
         match message:
+            case messages.Found():
+                self._receive_found(message)
             case messages.FollowedUp():
                 self._receive_followed(message)
             case messages.FollowUpEnded():
@@ -111,6 +115,16 @@ class Inbox:
                 self._parts.divisions.take(key, proposals)
             case messages.Halted():
                 self.halted.emit()
+
+    def _receive_found(self, message: messages.Found) -> None:
+        """Show the objects that a search has found."""
+        if (movie := self._parts.movies.find(message.movie)) is None:
+            return
+        is_shown = movie is self._parts.movies.current
+        if self._parts.finding.take(movie, message) and is_shown:
+            self._parts.live.request()
+        if is_shown:
+            self._parts.events.progressed.emit(message.progress)
 
     def _receive_followed(self, message: messages.FollowedUp) -> None:
         """Show masks that a correction has changed; the slider stays where it is."""

@@ -62,6 +62,12 @@ KEYS: dict[str, Key] = {
         "sam2.candidates.next()",
         lambda c: c.prompting.candidates.next(),
     ),
+    "find": Key(
+        "Shift+N",
+        "Find the objects that are not there yet",
+        "sam2.finding.find()",
+        lambda c: c.prompting.finding.find(),
+    ),
     "clear": Key(
         "Shift+X",
         "Take back prompts and mask of this object on this frame",

@@ -116,6 +116,29 @@ class FrameTracked:
 
 
 @dataclass(frozen=True, slots=True)
+class Differences:
+    """What a search has found or changed since it was last asked.
+
+    Its objects have numbers of its own. Masks and prompts are by object and frame; None, or no
+    prompt, where something is taken back. `mothers` are by daughter.
+    """
+
+    masks: dict[tuple[int, int], MaskRecord | None]
+    prompts: dict[tuple[int, int], tuple[Prompt, ...]]
+    mothers: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How far a search with this number is, and now and then what it has found."""
+
+    movie: str
+    number: int
+    progress: Progress
+    news: Differences | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The run with this number is over; what it did is kept whatever the outcome."""
 
@@ -124,6 +147,7 @@ class RunEnded:
     outcome: Outcome
     progress: Progress
     tracks: Tracks | None
+    is_search: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,5 +209,5 @@ class Failed:
 
 
 ModelMessage = ModelLoading | ModelReady | DownloadStopped | Tested
-Consequence = FollowedUp | FollowUpEnded | DivisionsProposed | Halted | TracksChanged
+Consequence = Found | FollowedUp | FollowUpEnded | DivisionsProposed | Halted | TracksChanged
 Message = ModelMessage | Predicted | FrameTracked | RunEnded | Consequence | Seen | Failed

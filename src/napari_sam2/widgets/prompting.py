@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_sam2.widgets.candidates import Candidates
+from napari_sam2.widgets.finding import Finding
 from napari_sam2.widgets.look_ahead import LookAhead
 from napari_sam2.widgets.picking import Picker
 from napari_sam2.widgets.seed_labels import SeedLabels
@@ -45,6 +46,8 @@ class Prompting:
         Labels layers as prompts.
     picker : Picker
         Objects chosen by their masks.
+    finding : Finding
+        Objects that the network finds by itself.
     """
 
     told = Signal(Status)
@@ -69,10 +72,11 @@ class Prompting:
         self.candidates = Candidates(movie, objects, self.redrawn.emit)
         self.seeds = SeedLabels(viewer, movie, wake)
         self.picker = Picker(viewer, movie, objects)
+        self.finding = Finding(movie, objects, engine)
         self._look_ahead = LookAhead(
             viewer, movie, lambda gaze: worker.submit(partial(engine.gaze_at, gaze)), wake
         )
-        for part in (self.candidates, self.seeds, self.picker):
+        for part in (self.candidates, self.seeds, self.picker, self.finding):
             part.told.connect(self.told.emit)
         self.seeds.done.connect(self.redrawn.emit)
         objects.changed.connect(self.show_choice)

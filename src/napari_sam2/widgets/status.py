@@ -59,8 +59,12 @@ def answer_status(answer: Predicted, frame: str) -> Status:
     )
 
 
-def run_status(end: RunEnded) -> Status:
-    """Describe how a run ended."""
+def run_status(end: RunEnded, found: int = 0) -> Status:
+    """Describe how a run ended, or a search and how many objects are there of it."""
+    if end.is_search and end.outcome != "failed":
+        what = f"{found} object{'s' * (found != 1)} found in {duration(end.progress.seconds)}"
+        hint = "; give their diameter, or set the contrast so that you see them" * (not found)
+        return Status(f"{'Done' if end.outcome == 'finished' else 'Cancelled'}: {what}{hint}")
     did = f"{end.progress.done} frames in {end.progress.seconds:.1f} s"
     speed = f"{end.progress.frames_per_second:.1f} frames/s"
     if end.outcome == "finished":
