@@ -1,5 +1,7 @@
 """Objects that are found without a click, and followed."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -7,12 +9,15 @@ from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.predictor.automatic import ObjectFinder, without_duplicates
 from napari_sam2.predictor.automatic_masklets import AutomaticMasklets
-from napari_sam2.predictor.automatic_masks import nearest_piece
+from napari_sam2.predictor.automatic_masks import end_mother, nearest_piece
 from napari_sam2.predictor.automatic_options import AutomaticOptions, FindOptions
+from napari_sam2.predictor.automatic_state import SearchState
 from napari_sam2.predictor.diameter import estimate_diameter
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
+from napari_sam2.prompts import MaskPrompt
+from napari_sam2.tracking.proposals import divisions_of_newcomers
 
 CENTRES = ((22.0, 24.0), (30.0, 74.0), (74.0, 40.0))
 LATE = (76.0, 80.0)
@@ -137,3 +142,33 @@ def test_of_two_pieces_the_one_nearest_to_the_mask_before_stays():
     assert np.array_equal(piece.mask((100, 104)), near)
     assert (piece.predicted_iou, piece.object_score) == (0.8, 3.0)
     assert nearest_piece(piece, before) is piece
+
+
+def _record(centre, radius=RADIUS):
+    y, x = np.indices((100, 104))
+    return MaskRecord.from_mask((y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2)
+
+
+def test_a_mother_ends_where_a_newcomer_halves_her():
+    session = VideoSession.open(np.zeros((6, 100, 104), np.uint8))
+    for t in range(6):
+        session.masklets.write(1, t, _record((50, 40), 10) if t < 3 else _record((50, 33), 7))
+        session.masklets.write(2, t, _record((20, 80), 10))
+        if t >= 3:
+            session.masklets.write(3, t, _record((50, 47), 7))
+    session.add(MaskPrompt(1, 4, session.masklets.mask(1, 4)))
+    (found,) = divisions_of_newcomers(list(session.masklets))
+    assert (found.mother, found.frame, found.daughters) == (1, 3, (3,))
+    for _ in range(2):  # a process that goes on may do it again
+        end_mother(session, 1, 3, 4)
+        assert session.masklets.frames(1) == (0, 1, 2)
+        assert session.masklets.frames(4) == (3, 4, 5)
+        assert session.masklets.record(4, 5).centroid() == pytest.approx((50, 33))
+        assert (session.prompts.frames(1), session.prompts.frames(4)) == ((2,), (3,))
+    assert session.masklets.frames(2) == tuple(range(6))
+
+
+def test_how_far_a_search_is_can_be_written_and_read():
+    state = SearchState({1: 0, 3: 5}, {0, 5}, {0}, (5, -1), {3}, [(1, 3, 4)], {2: 1, 4: 1})
+    assert SearchState.from_json(json.loads(json.dumps(state.as_json()))) == state
+    assert state.object_ids == {1, 3, 4}
