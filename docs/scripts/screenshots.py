@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "images"
-PATIENCE = 300.0
+PATIENCE = 1200.0
 """Seconds after which a picture is given up."""
 
 
@@ -30,7 +30,7 @@ class Session:
         self.folder = folder
         self.viewer = napari.Viewer()
         self.viewer.theme = theme
-        self.viewer.window.resize(1280, 800)
+        self.viewer.window.resize(1440, 1080)
 
     def open_dock(self) -> None:
         """Open the sample movie and the dock, and wait for the network."""
@@ -75,13 +75,39 @@ class Session:
         QTest.mouseClick(canvas.native, button, Qt.KeyboardModifier.NoModifier, place)
         self.until(lambda: self.dock.status_label.text().startswith("Object"))
 
-    def shoot(self, name: str) -> None:
-        """Save what the window shows, in 256 colours: pictures stay small."""
+    def press(self, key: str) -> None:
+        """Press a key on the canvas, such as ``D`` or ``Shift+B``."""
+        from qtpy.QtGui import QKeySequence
+        from qtpy.QtTest import QTest
+
+        pressed = QKeySequence(key)[0]
+        canvas = self.viewer.window._qt_viewer.canvas.native
+        QTest.keyClick(canvas, pressed.key(), pressed.keyboardModifiers())
+        self.wait(0.2)
+
+    def settle(self) -> None:
+        """Wait until runs and follow-ups have ended, and tables and lane are drawn."""
+        controller = self.controller
+        self.until(lambda: controller.run_state == "idle" and not controller.following.is_active)
+        self.wait(1.0)
+
+    def shoot(self, name: str, part: object = None) -> None:
+        """Save what the window or a part of it shows, in few colours: pictures stay small."""
+        import numpy as np
         from PIL import Image
 
         self.wait(0.4)
         pixels = self.viewer.screenshot(canvas_only=False, flash=False)
-        picture = Image.fromarray(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        if part is not None:
+            window = self.viewer.window._qt_window
+            corner = part.mapTo(window, part.rect().topLeft())
+            y, x = corner.y(), corner.x()
+            pixels = np.ascontiguousarray(pixels[y : y + part.height(), x : x + part.width()])
+        picture = (
+            Image.fromarray(pixels)
+            .convert("RGB")
+            .quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE)
+        )
         picture.save(self.folder / f"{name}.png", optimize=True)
 
     def close(self) -> None:
@@ -101,23 +127,28 @@ def _keep_context(canvas: type) -> None:
     canvas._clean_and_update_scenegraph = clean
 
 
-def middles(labels: object, count: int) -> list[tuple[float, float]]:
-    """Return the innermost pixel of the largest objects of a frame, (y, x)."""
+def middles(labels: object, count: int, first: tuple[int, ...]) -> list[tuple[float, float]]:
+    """Return the innermost pixels (y, x) of these objects of a frame, and of the largest others."""
     import numpy as np
     from scipy.ndimage import distance_transform_edt
 
     ids, areas = np.unique(labels, return_counts=True)
-    largest = [ids[i] for i in np.argsort(-areas) if ids[i] > 0][:count]
+    largest = [ids[i] for i in np.argsort(-areas) if ids[i] not in (0, *first)]
     found = []
-    for number in largest:
+    for number in (*first, *largest)[:count]:
         inside = distance_transform_edt(labels == number)
         y, x = np.unravel_index(inside.argmax(), inside.shape)
         found.append((float(y), float(x)))
     return found
 
 
+CELLS = 6
+FIRST, MOTHER = 8, 9
+"""Labels of the cell that is clicked first, and of the second, whose division is accepted."""
+
+
 def main(folder: Path) -> None:
-    """Take every picture."""
+    """Take every picture, in the order of the tutorial."""
     from napari_sam2.training.synthetic import dividing_cells
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -125,20 +156,73 @@ def main(folder: Path) -> None:
     session = Session(folder)
     session.open_dock()
     session.shoot("widget-open")
-    for number, (y, x) in enumerate(middles(truth[0], 8)):
+    begin(session, truth[0])
+    track(session)
+    correct(session, truth)
+    divide(session)
+    session.close()
+
+
+def begin(session: Session, labels: object) -> None:
+    """Click the cells; of the second, take the smallest mask that the click offers."""
+    for number, (y, x) in enumerate(middles(labels, CELLS, (FIRST, MOTHER))):
         if number:
-            session.controller.new_object()
+            session.press("N")
         session.click(y, x)
+        session.wait(0.5)
         if number == 0:
             session.shoot("widget-click")
+        if number == 1:
+            session.shoot("tutorial-candidates", session.dock.candidate_panel)
+            candidates = session.controller.candidates
+            while candidates.offer.chosen != candidates.offer.by_size[0]:
+                session.press("C")
+                session.settle()
+
+
+def track(session: Session) -> None:
+    """Run, and look at the tracks."""
     session.dock.run_panel.both_button.click()
     session.until(lambda: session.dock.run_panel.progress_bar.value() >= 20)
     session.shoot("widget-run")
-    session.until(lambda: session.controller.run_state == "idle")
+    session.settle()
     session.shoot("widget-tracks")
-    session.controller.review.next_doubtful(of_any=True)
+
+
+def correct(session: Session, truth: object) -> None:
+    """Go to a doubtful frame, look at it, and click what is missing there."""
+    import numpy as np
+
+    from napari_sam2.evaluation.clicks import corrective_click
+
+    found = session.controller.review.next_doubtful(of_any=True)
     session.shoot("widget-review")
-    session.close()
+    if found is None:
+        return
+    object_id, frame = found
+    mask = session.controller.layers.masklets.mask(object_id, frame)
+    cells = np.bincount(truth[frame][mask])
+    cells[0] = 0
+    wanted = corrective_click(mask, truth[frame] == cells.argmax())
+    if wanted is not None:
+        session.click(*wanted[0], is_positive=wanted[1])
+        session.settle()
+        session.shoot("tutorial-correction")
+
+
+def divide(session: Session) -> None:
+    """Look at what is proposed, and accept it."""
+    divisions = session.controller.divisions
+    proposed = [one for one in divisions.proposals if one.mother == 2]
+    if not proposed:
+        raise RuntimeError(f"no division of the second cell is proposed: {divisions.proposals}")
+    divisions.choose(proposed[0])
+    session.wait(0.5)
+    session.shoot("tutorial-proposal")
+    session.press("Return")
+    session.settle()
+    session.viewer.dims.set_point(0, proposed[0].frame + 5)
+    session.shoot("tutorial-divided")
 
 
 if __name__ == "__main__":
