@@ -93,6 +93,21 @@ def test_a_z_stack_is_seeded_where_an_object_is_largest_and_written_as_a_stack(
     assert prompted == [2]
 
 
+def test_a_session_of_stacks_is_gone_on_with_at_later_times(make_stacks, tmp_path):
+    make_stacks("a", "TZYX")
+    (first,) = plan_of(tmp_path, "first", last=0).jobs
+    run_movie(first)
+    before = open_tracked(tmp_path / "first/a/a.sam2").at(0)
+    jobs = tmp_path / "jobs.toml"
+    jobs.write_text('[[jobs]]\nsession = "first/a/a.sam2"\nout = "second"\n')
+    (job,) = plan_batch(read_jobs(jobs)).jobs
+    assert job.grid == PlaneGrid(TIMES, SLICES)
+    run_movie(job)
+    after = open_tracked(tmp_path / "second/a/a.sam2")
+    assert np.array_equal(after.at(0)[0].crop(), before[0].crop())
+    assert after.at(1)[0].object_id == before[0].object_id
+
+
 def test_the_range_of_stacks_counts_times(make_stacks, tmp_path):
     make_stacks("a", "TZYX")
     with pytest.raises(PlanError, match="time 2 is outside the movie: it has 0 to 1"):

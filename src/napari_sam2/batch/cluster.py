@@ -230,7 +230,11 @@ def _client(cluster: Cluster) -> Iterator[Any]:
         with client:
             yield client
         return
-    settings = {"distributed.scheduler.allowed-failures": _DEATHS}
+    settings = {
+        "distributed.scheduler.allowed-failures": _DEATHS,
+        # A worker here that dies is known at once; one that is silent for long is only busy.
+        "distributed.scheduler.worker-ttl": None,
+    }
     with (
         dask.config.set(settings),
         LocalCluster(
