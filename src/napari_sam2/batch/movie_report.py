@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from napari_sam2.planes import PlaneGrid
 from napari_sam2.tracking.lineage import find_divisions
 from napari_sam2.tracking.measures import MeasureTable
 from napari_sam2.tracking.quality import ObjectQuality, quality_from
+from napari_sam2.tracking.stack_quality import stack_quality
 
 __all__ = ["MovieReport", "Outcome", "describe_objects", "divisions_of", "qualities_of"]
 
@@ -92,14 +93,13 @@ class MovieReport:
 
 
 def qualities_of(masklets: MaskletSet, grid: PlaneGrid) -> dict[int, ObjectQuality]:
-    """Measure every object, a plane at a time.
-
-    Where there is depth, jumps from one plane to the next are no reason for doubt.
-    """
+    """Measure every object, a plane at a time; where there is depth, times are compared."""
     table = MeasureTable(masklets)
     table.measure_all()
-    found = {i: quality_from(table.of(i)) for i in masklets.object_ids()}
-    return found if grid.slices == 1 else {i: _without_jumps(one) for i, one in found.items()}
+    measures = {i: table.of(i) for i in masklets.object_ids()}
+    if grid.slices == 1:
+        return {i: quality_from(one) for i, one in measures.items()}
+    return {i: stack_quality(one, grid) for i, one in measures.items()}
 
 
 def describe_objects(qualities: Mapping[int, ObjectQuality], grid: PlaneGrid) -> dict[str, Any]:
@@ -132,12 +132,6 @@ def divisions_of(masklets: MaskletSet, qualities: Mapping[int, ObjectQuality]) -
                 ends.write(object_id, frame, record)
     found = find_divisions(ends).graph()
     return {daughter: mothers[0] for daughter, mothers in found.items()}
-
-
-def _without_jumps(quality: ObjectQuality) -> ObjectQuality:
-    nothing = np.full_like(quality.area, np.nan)
-    curves = {**quality.curves, "area_jump": nothing, "centroid_jump": nothing}
-    return replace(quality, curves=curves)
 
 
 def _lost_and_found(area: NDArray[np.float32], grid: PlaneGrid) -> tuple[int, int]:
