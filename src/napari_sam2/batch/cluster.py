@@ -259,9 +259,8 @@ def _deaths(client: Any) -> list[str]:
     found = []
     for _, event in client.get_events("all"):
         if event.get("action") == "remove-worker" and not event.get("expected"):
-            tasks = ", ".join(map(str, event.get("processing-tasks", ()))) or "nothing"
-            found.append(
-                f"worker {event['worker']} went away; it worked on, or was to work on, {tasks}: "
-                "others go on from the last frames on disk"
-            )
+            tasks = ", ".join(map(str, event.get("processing-tasks", ())))
+            work = f"it worked on, or was to work on, {tasks}: others go on from the last frames"
+            ending = work if tasks else "it had nothing to do"
+            found.append(f"worker {event['worker']} went away; {ending}")
     return found
