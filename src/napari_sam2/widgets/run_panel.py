@@ -85,6 +85,7 @@ class RunPanel(QWidget):
         controller.route.changed.connect(self.show_expected)
         controller.objects.changed.connect(self.show_expected)
         controller.models.changed.connect(self.show_expected)
+        controller.review.rows_changed.connect(self.show_expected)  # a click was answered
         controller.events.image_changed.connect(self._show_image)
         controller.events.run_changed.connect(self._show_state)
         controller.events.progressed.connect(self._show_progress)
