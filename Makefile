@@ -5,7 +5,7 @@
 #   make lint                 ruff, mypy, import-linter, npe2
 #   make parity               compare with the live reference, all published networks
 #   make bench                time it beside the live reference, and the bundled network
-#   make weights              train the bundled network anew: 5 hours of one core
+#   make weights              train the bundled network anew: 7 hours of one core
 #
 # pip takes a CPU build of PyTorch where an index that it knows offers one (a version with the
 # suffix +cpu counts as newer than the same one without); PIP_EXTRA_INDEX_URL names more indexes.
@@ -89,7 +89,9 @@ weights: setup
 		--from $(RUNS)/stills/checkpoint.pt
 	$(STAGE) --out $(RUNS)/turned --set max_steps=3259 --set learning_rate=5e-4 \
 		--set reset_presence=false --set seed=12 --from $(RUNS)/clips/checkpoint.pt
-	$(TRAIN) export --out $(RUNS)/turned --target $(RUNS)/bundled.safetensors --presence 1.0
+	$(STAGE) --out $(RUNS)/sizes --set max_steps=3760 --set learning_rate=5e-4 \
+		--set reset_presence=false --set seed=13 --from $(RUNS)/turned/checkpoint.pt
+	$(TRAIN) export --out $(RUNS)/sizes --target $(RUNS)/bundled.safetensors
 
 clean:
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
