@@ -84,12 +84,12 @@ class SetResult:
     interactive : list of InteractiveScore
     challenge : list of ChallengeScore
         Whole movies.
-    automatic : list of ChallengeScore
-        Whole movies without a click.
     confidence : Confidence
         What the network said while it followed objects.
     seconds : float
         Time that the set took, rivals included.
+    automatic : list of ChallengeScore
+        Whole movies without a click.
     """
 
     name: str
@@ -98,9 +98,9 @@ class SetResult:
     scores: list[ObjectScore] = field(default_factory=list)
     interactive: list[InteractiveScore] = field(default_factory=list)
     challenge: list[ChallengeScore] = field(default_factory=list)
-    automatic: list[ChallengeScore] = field(default_factory=list)
     confidence: Confidence = field(default_factory=Confidence)
     seconds: float = 0.0
+    automatic: list[ChallengeScore] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
