@@ -223,7 +223,8 @@ def _finish(job: Job, labels: LabelStackWriter) -> Tracks:
     seen = {frame for masklet in masklets for frame in masklet.frames}
     missing = seen - set(labels.frames_written)
     if job.search is not None:
-        job.search.conclude()
+        for _ in job.search.conclude():
+            pass
         write_prompts(job.results.prompts, job.session.prompts.all(), overwrite=job.overwrite)
         # Objects that are dropped were on any of the frames.
         missing = seen

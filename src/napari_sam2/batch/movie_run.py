@@ -134,7 +134,8 @@ class _MovieRun:
             search.decide()
             self._progress = replace(self._progress, search=search.state.as_json())
             self._checkpoint.save(session, self._progress, {})
-            search.conclude()
+            for _ in search.conclude():
+                pass
             watch(self._job.title, total, total)
         return True
 

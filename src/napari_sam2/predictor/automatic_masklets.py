@@ -16,7 +16,7 @@ from napari_sam2.predictor.automatic_options import AutomaticOptions, FindOption
 from napari_sam2.predictor.automatic_state import SearchState
 from napari_sam2.predictor.composed_frames import grid_of
 from napari_sam2.predictor.diameter import estimate_diameter
-from napari_sam2.predictor.options import PropagateOptions
+from napari_sam2.predictor.options import CorrectOptions, PropagateOptions
 from napari_sam2.predictor.results import FrameResult, ObjectResult
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
@@ -82,7 +82,8 @@ class AutomaticMasklets:
             If the movie is one of stacks, or the range is not in it.
         """
         yield from self.follow()
-        self.conclude()
+        for _ in self.conclude():
+            pass
 
     def follow(self) -> Iterator[FrameResult]:
         """Find and follow.
@@ -118,10 +119,15 @@ class AutomaticMasklets:
                 until = min(key + self.options.every, stop)
                 yield from self._follow(1, (key, until), key)
 
-    def conclude(self) -> None:
+    def conclude(self) -> Iterator[FrameResult]:
         """Remove what is short or unsure, and end mothers where their daughters begin.
 
         May be called again, also in a process that goes on: what is done is decided once.
+
+        Yields
+        ------
+        FrameResult
+            One a frame on which a daughter is followed anew. It is done when the last was taken.
         """
         if self.state.dropped is None:
             self.decide()
@@ -130,7 +136,20 @@ class AutomaticMasklets:
             self.state.seeded.pop(object_id, None)
         for mother, frame, new in self.state.cuts:
             end_mother(self.session, mother, frame, new)
-            self.predictor.restore(self.session, [mother, new])
+            self.predictor.restore(self.session, [mother])
+            yield from self._renew(new, frame)
+            for sister, seed in self.state.seeded.items():
+                if self.state.mothers.get(sister) == mother:
+                    yield from self._renew(sister, seed)
+
+    def _renew(self, daughter: int, seed: int) -> Iterator[FrameResult]:
+        """Follow a daughter anew from her prompt: her mother remembered both, and took from both."""
+        self.predictor.restore(self.session, [daughter], {(daughter, seed)})
+        # To the end: whether masks agree with older ones must not decide what a rerun finds.
+        options = CorrectOptions((daughter,), settled_frames=self.session.num_frames)
+        for result in self.predictor.correct(self.session, options):
+            found = [self._whole(one, 1) for one in result.objects]
+            yield replace(result, objects=tuple(found))
 
     def decide(self) -> None:
         """Choose what is dropped and who is whose daughter; nothing is found after that."""
@@ -244,7 +263,7 @@ class AutomaticMasklets:
 
     def _whole(self, one: ObjectResult, step: int) -> ObjectResult:
         """Keep one piece of an object that was found: another may be somebody who has just come."""
-        if one.object_id not in self.state.seeded or one.record.prompted:
+        if one.object_id not in self.state.object_ids or one.record.prompted:
             return one
         before = self.session.masklets.record(one.object_id, one.frame - step)
         record = nearest_piece(one.record, before)

@@ -80,7 +80,8 @@ class Search:
     def steps(self) -> Iterator[FrameResult | None]:
         """Search; see `AutomaticMasklets.steps`."""
         yield from self._run.steps()
-        self._run.conclude()
+        for _ in self._run.conclude():
+            yield None
 
     def is_due(self) -> bool:
         """Whether it is time for a report."""
