@@ -58,10 +58,6 @@ def small_network(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trained_network():
     """Name of the network that ships in the package, for tests of what masks look like."""
-    from napari_sam2.model.registry import model_path
-
-    if not model_path("bundled").is_file():
-        pytest.skip("the bundled network is not in the package")
     return "bundled"
 
 

@@ -143,7 +143,7 @@ class AutomaticMasklets:
                     yield from self._renew(sister, seed)
 
     def _renew(self, daughter: int, seed: int) -> Iterator[FrameResult]:
-        """Follow a daughter anew from her prompt: her mother remembered both, and took from both."""
+        """Follow a daughter anew from her prompt: her mother had pixels of both."""
         self.predictor.restore(self.session, [daughter], {(daughter, seed)})
         # To the end: whether masks agree with older ones must not decide what a rerun finds.
         options = CorrectOptions((daughter,), settled_frames=self.session.num_frames)
