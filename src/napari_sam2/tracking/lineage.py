@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam2.masklets import Masklet, MaskletSet, MaskRecord
 
-__all__ = ["Division", "Lineage", "find_divisions"]
+__all__ = ["Division", "Lineage", "find_divisions", "tracks_by_start"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def find_divisions(
     -----
     A proposal by position and size alone, for a person to confirm; it looks at no pixel.
     """
-    starts = [m for m in masklets if m.first_visible is not None and m.first_visible > 0]
+    starts = {frame: _Starts.of(frame, some) for frame, some in tracks_by_start(masklets).items()}
     offers: list[tuple[float, Division]] = []
     for mother in masklets:
         pair = _closest_pair(mother, starts, gap, area)
@@ -137,22 +138,51 @@ def find_divisions(
     return Lineage(chosen)
 
 
+def tracks_by_start(masklets: Iterable[Masklet]) -> dict[int, list[Masklet]]:
+    """Return the tracks that begin in mid-movie by their first frame."""
+    begins: dict[int, list[Masklet]] = {}
+    for masklet in masklets:
+        if first := masklet.first_visible:
+            begins.setdefault(first, []).append(masklet)
+    return begins
+
+
+@dataclass(frozen=True, slots=True)
+class _Starts:
+    """Tracks that begin on one frame: ids, areas, radii (N,) and centres (N, 2) of their masks."""
+
+    ids: NDArray[np.int64]
+    areas: NDArray[np.int64]
+    radii: NDArray[np.float64]
+    centres: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, frame: int, tracks: Sequence[Masklet]) -> _Starts:
+        """Measure the first masks of tracks."""
+        records = [track.records[frame] for track in tracks]
+        return cls(
+            np.array([track.object_id for track in tracks], np.int64),
+            np.array([record.area for record in records], np.int64),
+            np.array([_size(record) for record in records], np.float64),
+            np.array([record.centroid() for record in records], np.float64),
+        )
+
+
 def _closest_pair(
-    mother: Masklet, starts: list[Masklet], gap: int, area: tuple[float, float]
+    mother: Masklet, starts: Mapping[int, _Starts], gap: int, area: tuple[float, float]
 ) -> tuple[float, Division] | None:
     """Return the two tracks that begin nearest to where a track ends, if they fit there."""
     end = mother.last_visible
     if end is None:
         return None
     last = mother.records[end]
+    centre, size = last.centroid(), _size(last)
     near: list[tuple[float, int, int]] = []
-    for track in starts:
-        begin = track.first_visible
-        if track.object_id != mother.object_id and begin is not None and 0 < begin - end <= gap + 1:
-            first = track.records[begin]
-            distance = _distance(last, first)
-            if distance <= _size(last) + _size(first):
-                near.append((distance, track.object_id, first.area))
+    for some in (starts[t] for t in range(end + 1, end + gap + 2) if t in starts):
+        distances = np.hypot(*(some.centres - centre).T)
+        fitting = (distances <= size + some.radii) & (some.ids != mother.object_id)
+        for row in np.flatnonzero(fitting):
+            near.append((float(distances[row]), int(some.ids[row]), int(some.areas[row])))
     if len(near) < 2:
         return None
     near.sort()
@@ -165,8 +195,3 @@ def _closest_pair(
 def _size(record: MaskRecord) -> float:
     """Return the radius of a disk as large as the mask."""
     return float(np.sqrt(record.area / np.pi))
-
-
-def _distance(one: MaskRecord, other: MaskRecord) -> float:
-    """Return the distance between the centres of two masks in pixels."""
-    return float(np.hypot(*np.subtract(one.centroid(), other.centroid())))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from napari_sam2.masklets import Masklet, MaskletSet, MaskRecord
-from napari_sam2.tracking.lineage import Lineage, find_divisions
+from napari_sam2.tracking.lineage import Lineage, find_divisions, tracks_by_start
 from napari_sam2.tracking.splitting import halves
 
 __all__ = ["DivisionProposal", "DivisionWatch", "divisions_of_newcomers"]
@@ -80,7 +80,7 @@ class DivisionWatch:
         return tuple(sorted(found.values(), key=lambda one: (one.frame, one.mother)))
 
     def _from_masks(self, masklets: MaskletSet) -> list[DivisionProposal]:
-        begins = _begins(masklets)
+        begins = tracks_by_start(masklets)
         found = []
         for masklet in masklets:
             halved = _halved(masklet, begins, self._similarity)
@@ -131,7 +131,7 @@ def divisions_of_newcomers(
         At most one a mother, and no daughter twice; one daughter where the other one lives on as
         its mother.
     """
-    begins = _begins(masklets)
+    begins = tracks_by_start(masklets)
     halved = [_halved(one, begins, similarity) for one in masklets]
     found: dict[int, DivisionProposal] = {}
     taken: set[int] = set()
@@ -142,21 +142,12 @@ def divisions_of_newcomers(
     return tuple(sorted(found.values(), key=lambda one: (one.frame, one.mother)))
 
 
-def _begins(masklets: Iterable[Masklet]) -> dict[int, list[Masklet]]:
-    """Return the tracks that begin in mid-movie by their first frame."""
-    begins: dict[int, list[Masklet]] = {}
-    for masklet in masklets:
-        if masklet.first_visible:
-            begins.setdefault(masklet.first_visible, []).append(masklet)
-    return begins
-
-
 def _from_ends(masklets: MaskletSet | Sequence[Masklet]) -> list[DivisionProposal]:
     """Propose mothers for pairs of tracks that begin where another ends."""
     lineage: Lineage = find_divisions(masklets)
+    tracks = {one.object_id: one for one in masklets}
     found = []
     for division in lineage:
-        tracks = {one.object_id: one for one in masklets}
         begins = [tracks[i].first_visible for i in division.daughters]
         begin = min(frame for frame in begins if frame is not None)
         areas = [tracks[i].records[begins[n] or 0].area for n, i in enumerate(division.daughters)]
@@ -169,7 +160,8 @@ def _halved(
     masklet: Masklet, begins: Mapping[int, list[Masklet]], similarity: float
 ) -> DivisionProposal | None:
     """Find the frame on which a mask loses about half its area and another object begins in it."""
-    for frame, others in sorted(begins.items()):
+    for frame in sorted(t for t in begins if t in masklet.records):
+        others = begins[frame]
         before, after = masklet.records.get(frame - 1), masklet.records.get(frame)
         if before is None or after is None or not (before.visible and after.visible):
             continue
