@@ -22,6 +22,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side; the best counts")
     parser.add_argument("--objects", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--device", default="cpu", help="of bundled and reference: cpu or cuda")
     options = parser.parse_args()
     chosen = options.names or names
     if unknown := set(chosen) - {*names, *extra}:
@@ -29,11 +30,11 @@ def main() -> None:
             f"unknown benchmark {', '.join(sorted(unknown))}: choose of {(*names, *extra)}"
         )
     console = Console(width=100)
-    console.print(circumstances())
+    console.print(circumstances(options.device))
     if "bundled" in chosen:
         from tests.benchmarks import bench_bundled
 
-        console.print(bench_bundled.run(options.rounds))
+        console.print(bench_bundled.run(options.rounds, options.device))
     if "resident" in chosen:
         from tests.benchmarks import bench_resident
 
@@ -53,8 +54,8 @@ def main() -> None:
     if "reference" in chosen:
         from tests.benchmarks import bench_reference
 
-        console.print(bench_reference.run(options.rounds, tuple(options.objects)))
-    console.print(circumstances())
+        console.print(bench_reference.run(options.rounds, tuple(options.objects), options.device))
+    console.print(circumstances(options.device))
 
 
 if __name__ == "__main__":

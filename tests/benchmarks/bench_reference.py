@@ -10,7 +10,7 @@ TARGETS = {"1 object": 0.6, "16 objects": 0.5, "further click": 0.1}
 """Largest ratios to the reference that this project set itself."""
 
 
-def run(rounds: int, objects: tuple[int, ...]) -> Table:
+def run(rounds: int, objects: tuple[int, ...], device: str = "cpu") -> Table:
     """Time both sides in turns.
 
     Parameters
@@ -19,8 +19,10 @@ def run(rounds: int, objects: tuple[int, ...]) -> Table:
         Turns of each side; the best counts, since all that a busy machine does is add.
     objects : tuple of int
         Numbers of objects.
+    device : str
+        Of both sides; on a GPU both autocast to bfloat16, as their users are told to.
     """
-    ours, theirs = Remote("ours"), Remote("reference")
+    ours, theirs = Remote("ours", device), Remote("reference", device)
     table = Table(title="sam2.1-tiny, 1024 pixels, full memory bank")
     for column in ("what", "this project", "reference", "ratio", "target"):
         table.add_column(column, justify="left" if column == "what" else "right")

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import torch
 
+from napari_sam2.predictor.runtime import Runtime
 
-def circumstances() -> str:
+
+def circumstances(device: str = "cpu") -> str:
     """Device, precision, versions and commit of a run."""
+    runtime = Runtime.auto(device)
+    if runtime.device.type != "cpu":
+        return f"{runtime.describe()}, torch {torch.__version__}, commit {_commit()}"
     return (
         f"{_processor()}, {torch.get_num_threads()} threads, float32 "
         f"(matmul precision {torch.get_float32_matmul_precision()}), torch {torch.__version__}, "

@@ -44,7 +44,7 @@ class Side(Protocol):
 class Ours:
     """This project's engine with the options of its command line."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
         from tests.parity.seeding import seeded_weights
 
         from napari_sam2.model.sam2 import SAM2
@@ -56,7 +56,7 @@ class Ours:
         model = SAM2(_NETWORK).eval()
         shapes = {name: value.shape for name, value in model.state_dict().items()}
         model.load_state_dict(seeded_weights(shapes, _PRESENT))
-        runtime = Runtime.auto("cpu", "float32")
+        runtime = Runtime.auto(device)
         self._predictor = VideoPredictor(model, runtime, PredictorOptions(view="whole"))
         self._movie = frames()
         self._clicked = 0
@@ -106,12 +106,12 @@ class Ours:
 class Reference:
     """The reference's video predictor."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
         from tests.parity.reference import build_reference
         from tests.parity.scenario import normalised
 
         warnings.simplefilter("ignore")
-        self._predictor = build_reference(_NETWORK, _NETWORK.input_size, _PRESENT)
+        self._predictor = build_reference(_NETWORK, _NETWORK.input_size, _PRESENT).to(device)
         colours = torch.from_numpy(frames()).permute(0, 3, 1, 2)
         self._frames = normalised(colours.float() / 255)
         self._clicked = 0
@@ -150,7 +150,7 @@ class Reference:
         )
 
 
-_SIDES: dict[SideName, Callable[[], Side]] = {"ours": Ours, "reference": Reference}
+_SIDES: dict[SideName, Callable[[str], Side]] = {"ours": Ours, "reference": Reference}
 
 
 class Remote:
@@ -159,12 +159,14 @@ class Remote:
     Parameters
     ----------
     name : {"ours", "reference"}
+    device : str
+        "cpu" or "cuda".
     """
 
-    def __init__(self, name: SideName) -> None:
+    def __init__(self, name: SideName, device: str) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, far_end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(name, far_end), daemon=True)
+        self._process = context.Process(target=_serve, args=(name, device, far_end), daemon=True)
         self._process.start()
 
     def time(self, call: str, *args: int) -> float:
@@ -181,20 +183,25 @@ class Remote:
         self._process.join()
 
 
-def _serve(name: SideName, pipe: Connection) -> None:
+def _serve(name: SideName, device: str, pipe: Connection) -> None:
     from contextlib import ExitStack
 
+    is_gpu = device != "cpu"
     with ExitStack() as stack:
         if name == "reference":
             from tests.parity.reference import quiet
 
             stack.enter_context(quiet())
-        side = _SIDES[name]()
+            if is_gpu:
+                stack.enter_context(torch.autocast("cuda", torch.bfloat16))
+        side = _SIDES[name](device)
         while (request := pipe.recv()) is not None:
             call, args = request
             try:
                 started = perf_counter()
                 getattr(side, call)(*args)
+                if is_gpu:
+                    torch.cuda.synchronize()
                 pipe.send(perf_counter() - started)
             except Exception as error:  # the parent raises it
                 pipe.send(error)

@@ -14,6 +14,7 @@ import typer
 
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.config import PRESETS
+from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.checkpointing import OPTIONS, export_average, read_options
 from napari_sam2.training.choosing import Choice, compare, kept_back_movies
 from napari_sam2.training.clips import default_sources
@@ -43,6 +44,10 @@ def train(  # noqa: PLR0913 - each argument is an option that the user sees
     start: Annotated[
         Path | None, typer.Option("--from", help="Weights to start from: the second stage")
     ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1")] = "cpu",
+    validated: Annotated[
+        bool, typer.Option("--validate/--no-validate", help="Measure on the clips kept back")
+    ] = True,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="Any other option, as name=value")
     ] = None,
@@ -61,9 +66,11 @@ def train(  # noqa: PLR0913 - each argument is an option that the user sees
     options = _changed(options, minutes, set_ or [])
     cache = out.parent / "synthetic"
     sources, weights = default_sources(data, cache, movies=movies)
-    _say("reading validation clips")
-    run = TrainData(sources, weights, held_back(data, cache))
-    trainer = Trainer(PRESETS[preset], options, run, out, _say)
+    if validated:
+        _say("reading validation clips")
+    run = TrainData(sources, weights, held_back(data, cache) if validated else None)
+    place = Runtime.auto(device, "float32").device
+    trainer = Trainer(PRESETS[preset], options, run, out, _say, place)
     if not (resume and trainer.resume()) and start is not None:
         trainer.start_from(start)
     for number in (signal.SIGTERM, signal.SIGINT):

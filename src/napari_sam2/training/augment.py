@@ -116,9 +116,9 @@ def normalise(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     if images.shape[1] == 3 and rng.random() < 0.5:
         low, high = np.full_like(low, low.min()), np.full_like(high, high.max())
     low_t, high_t = torch.from_numpy(low).view(-1, 1, 1), torch.from_numpy(high).view(-1, 1, 1)
-    # Sometimes a limit chosen by hand is far too bright: the cells are then dim.
-    dimmer = float(rng.uniform(1.0, 2.5)) if rng.random() < 0.15 else 1.0
-    return (images - low_t) / ((high_t - low_t).clamp(min=1e-6) * dimmer)
+    # Limits chosen by hand may be too low: bright cells are then flat and white.
+    brighter = float(rng.uniform(1.0, 3.0)) if rng.random() < 0.1 else 1.0
+    return (images - low_t) * brighter / (high_t - low_t).clamp(min=1e-6)
 
 
 def vary_intensity(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -147,12 +147,27 @@ def vary_intensity(images: torch.Tensor, rng: np.random.Generator) -> torch.Tens
         noise = rng.standard_normal(images.shape, dtype=np.float32)
         images = images + sigma * torch.from_numpy(noise)
     images = images.clamp(0, 1)
+    if rng.random() < 0.3:
+        images = _dim(images, rng)
     if images.shape[1] == 1:
         images = images.expand(-1, 3, -1, -1)
         if rng.random() < 0.06:
             tint = torch.from_numpy(rng.uniform(0.0, 1.0, 3).astype(np.float32)).view(1, 3, 1, 1)
             images = images * tint / tint.max()
     return images
+
+
+def _dim(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Turn the light down as limits for the brightest cell of a movie do for most of its cells.
+
+    The clip has been mapped by its own range; a movie is mapped by one range for all, in which
+    cells may be thirty times less bright than the brightest, on few levels.
+    """
+    dimmed = images * float(np.exp(-rng.uniform(0, np.log(25))))
+    if rng.random() < 0.5:
+        levels = float(rng.choice([127, 255]))
+        dimmed = (dimmed * levels).round() / levels
+    return dimmed
 
 
 def blur(images: torch.Tensor, sigma: float) -> torch.Tensor:

@@ -61,6 +61,15 @@ class ClipBatch:
         """(B, T, N) bool: the object has pixels on the frame."""
         return self.masks.flatten(3).any(3)
 
+    def to(self, device: torch.device) -> ClipBatch:
+        """Return the batch on a device; from page-locked memory nothing waits for the copy."""
+        return ClipBatch(
+            self.images.to(device, non_blocking=True),
+            self.masks.to(device, non_blocking=True),
+            self.annotated.to(device, non_blocking=True),
+            self.sources,
+        )
+
     def pin_memory(self) -> ClipBatch:
         """Copy the batch into page-locked memory, for a quick copy to a GPU."""
         return ClipBatch(
@@ -112,6 +121,7 @@ def clip_batches(  # noqa: PLR0913 - all but two by keyword
     seed: int,
     start_step: int = 0,
     workers: int = 0,
+    pinned: bool = False,
 ) -> Iterator[ClipBatch]:
     """Endless batches; the batch of a step depends on ``seed`` and the step alone.
 
@@ -127,6 +137,8 @@ def clip_batches(  # noqa: PLR0913 - all but two by keyword
         First step; a resumed run gets the batches that it would have got.
     workers : int
         Processes that prepare batches ahead; 0 prepares them in the caller.
+    pinned : bool
+        Put batches into page-locked memory.
 
     Yields
     ------
@@ -144,6 +156,7 @@ def clip_batches(  # noqa: PLR0913 - all but two by keyword
         sampler=_Steps(start_step),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
+        pin_memory=pinned,
         worker_init_fn=_one_thread,
     )
     return iter(loader)

@@ -277,12 +277,10 @@ class FineTuning:
         images, masks = images.to(device), masks.to(device)
         weights = loss_weights(recipe, 1.0, num_frames)
         losses = []
-        # The lesson makes its tensors on the default device.
-        place = nullcontext() if device.type == "cpu" else device
         is_small = self.learner.model.config.input_size <= _SMALL_INPUT
         # Quick where all pairs of tokens fit into memory at once.
-        with place, fast_attention() if is_small else nullcontext():
-            unroller = Unroller(self.learner.model, _generator(rng, device))
+        with fast_attention(device) if is_small else nullcontext():
+            unroller = Unroller(self.learner.model, torch_generator(rng, device))
             with self.runtime.autocast():
                 answers = unroller.run(images, masks, batch.annotated.to(device), plan)
             for answer in answers:
@@ -378,14 +376,6 @@ def _rate_at(done: float) -> float:
         return 0.1 + 0.9 * done / _WARMUP
     along = (done - _WARMUP) / (1.0 - _WARMUP)
     return _FINAL_RATE + (1.0 - _FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * along))
-
-
-def _generator(rng: np.random.Generator, device: torch.device) -> torch.Generator:
-    if device.type == "cpu":
-        return torch_generator(rng)
-    generator = torch.Generator(device)
-    generator.manual_seed(int(rng.integers(2**62)))
-    return generator
 
 
 def _check_room(folder: Path, needed: int) -> None:

@@ -136,10 +136,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class LossTerms:
-    """The weighted sum, with a gradient, and what it is made of, as numbers for the log."""
+    """The weighted sum, with a gradient, and what it is made of, without, for the log.
+
+    The parts stay on the device: reading each would make a GPU wait for the next kernel.
+    """
 
     total: torch.Tensor
-    parts: dict[str, float]
+    parts: dict[str, torch.Tensor]
 
 
 def answer_loss(answer: Answer, truth: torch.Tensor, weights: LossWeights) -> LossTerms:
@@ -168,32 +171,35 @@ def answer_loss(answer: Answer, truth: torch.Tensor, weights: LossWeights) -> Lo
         # that a batch with one object left does not count as much as a full one.
         total = total + masks * (len(rows) / len(truth))
         parts |= more
-    parts["loss"] = float(total.detach())
+    parts["loss"] = total.detach()
     return LossTerms(total, parts)
 
 
 def _presence_terms(
     score: torch.Tensor, present: torch.Tensor, absent_weight: float
-) -> tuple[torch.Tensor, dict[str, float]]:
-    """Return the cross-entropy of presence, and how often each of the two verdicts is right."""
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Return the cross-entropy of presence, and how often each of the two verdicts is right.
+
+    A verdict that no row asks for has no share: it is NaN.
+    """
     each = F.binary_cross_entropy_with_logits(score, present.float(), reduction="none")
     # Most objects are there on most frames: without a weight, always saying so pays.
     loss = torch.where(present, each, absent_weight * each).mean()
-    parts = {"presence": float(loss.detach())}
+    parts = {"presence": loss.detach()}
     for name, rows in (("seen_right", present), ("gone_right", ~present)):
-        if rows.any():
-            parts[name] = float(((score > 0) == present)[rows].float().mean())
+        right = ((score > 0) == present) & rows
+        parts[name] = right.sum() / rows.sum()
     return loss, parts
 
 
 def _mask_terms(
     logits: torch.Tensor, ious: torch.Tensor, truth: torch.Tensor, weights: LossWeights
-) -> tuple[torch.Tensor, dict[str, float]]:
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Return mask and IoU loss of rows with an object, and their parts."""
     cells = (logits.shape[-2] * weights.upsample, logits.shape[-1] * weights.upsample)
     target = soft_target(truth, cells)
     actual, best = _fit(logits, target)
-    index = torch.arange(len(logits))
+    index = torch.arange(len(logits), device=logits.device)
     pair = torch.stack([logits[:, 0], logits[index, best]], dim=1)  # (B, 2, h, w)
     total, parts = _pair_terms(_enlarge(pair, cells), target, weights)
     if weights.others > 0:
@@ -201,10 +207,10 @@ def _mask_terms(
     iou_error = (ious - actual).abs().mean()
     chosen = ious[:, 1:].argmax(1) + 1
     parts |= {
-        "iou_error": float(iou_error.detach()),
-        "iou0": float(actual[:, 0].mean()),
-        "iou_best": float(actual[index, best].mean()),
-        "iou_chosen": float(actual[index, chosen].mean()),
+        "iou_error": iou_error.detach(),
+        "iou0": actual[:, 0].mean(),
+        "iou_best": actual[index, best].mean(),
+        "iou_chosen": actual[index, chosen].mean(),
     }
     return total + weights.iou * iou_error, parts
 
@@ -240,18 +246,18 @@ def _fit(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torc
 
 def _pair_terms(
     pair: torch.Tensor, target: torch.Tensor, weights: LossWeights
-) -> tuple[torch.Tensor, dict[str, float]]:
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Return the mask losses of token 0 and of the best candidate, (B, 2, h, w), summed."""
     both = target[:, None].expand_as(pair)
     dice = dice_loss(pair, both).mean(0)  # (2,)
     total = weights.dice * dice.sum()
-    parts = {"dice0": float(dice[0].detach()), "dice": float(dice[1].detach())}
+    parts = {"dice0": dice[0].detach(), "dice": dice[1].detach()}
     if weights.balanced > 0:
         balanced = balanced_loss(pair, both, near_weights(target)[:, None]).mean(0)
         total = total + weights.balanced * balanced.sum()
-        parts["balanced"] = float(balanced[1].detach())
+        parts["balanced"] = balanced[1].detach()
     if weights.focal > 0:
         focal = focal_loss(pair, both).mean(0)
         total = total + weights.focal * focal.sum()
-        parts["focal"] = float(focal[1].detach())
+        parts["focal"] = focal[1].detach()
     return total, parts

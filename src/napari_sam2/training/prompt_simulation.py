@@ -1,6 +1,7 @@
 """Simulated people: first prompts from true masks and corrective clicks from errors.
 
 Everything here is batched over rows (objects) and knows only masks of the network's input size.
+Generators live on the device of the masks.
 Points leave as (x, y) in input pixels, pixel centres at integers, which is what the prompt
 encoder takes; labels are 0 negative, 1 positive, 2 and 3 the corners of a box, -1 no point.
 """
@@ -91,21 +92,22 @@ def sample_inside(
     Tensor, (B, 2) float32, (x, y); the frame's centre where the region is empty
     """
     count, height, width = region.shape
-    score = torch.rand(region.shape, generator=generator).mul_(region)
-    is_central = torch.rand(count, generator=generator) < central
+    device = region.device
+    score = torch.rand(region.shape, generator=generator, device=device).mul_(region)
+    is_central = torch.rand(count, generator=generator, device=device) < central
     rows = is_central.nonzero()[:, 0]
     # Levels of depth are two apart, so noise never beats depth and breaks its ties.
     score[rows] += depth_inside(region[rows]) * 2.0
     best = score.flatten(1).argmax(1)  # (B,)
     points = torch.stack([best % width, best // width], dim=1).float()
-    centre = torch.tensor([(width - 1) / 2, (height - 1) / 2])
+    centre = torch.tensor([(width - 1) / 2, (height - 1) / 2], device=device)
     return torch.where(region.flatten(1).any(1)[:, None], points, centre)
 
 
 def first_click(masks: torch.Tensor, generator: torch.Generator) -> PointRows:
     """Draw one positive click in every mask, (B, H, W) bool."""
     points = sample_inside(masks, generator, central=0.6)[:, None]  # (B, 1, 2)
-    return PointRows(points, torch.ones(points.shape[:2], dtype=torch.int64))
+    return PointRows(points, torch.ones_like(points[..., 0], dtype=torch.int64))
 
 
 def bounding_boxes(masks: torch.Tensor) -> torch.Tensor:
@@ -117,7 +119,7 @@ def bounding_boxes(masks: torch.Tensor) -> torch.Tensor:
     columns, rows = masks.any(1), masks.any(2)  # (B, W), (B, H)
     edges = []
     for line, size in ((columns, width), (rows, height)):
-        index = torch.arange(size)
+        index = torch.arange(size, device=masks.device)
         edges.append(torch.where(line, index, size).amin(1) % size)
         last = torch.where(line, index, -1).amax(1)
         edges.append(torch.where(last < 0, size - 1, last))
@@ -138,12 +140,12 @@ def first_box(masks: torch.Tensor, generator: torch.Generator, *, jitter: float 
     height, width = masks.shape[1:]
     boxes = bounding_boxes(masks)
     side = (boxes[:, 2:] - boxes[:, :2] + 1).repeat(1, 2)  # (B, 4)
-    moves = torch.randn(boxes.shape, generator=generator) * side * jitter
+    moves = torch.randn(boxes.shape, generator=generator, device=boxes.device) * side * jitter
     limit = side.mul(0.2).clamp(max=20.0)
     boxes = boxes + torch.minimum(torch.maximum(moves, -limit), limit)
-    limits = torch.tensor([width - 1, height - 1] * 2, dtype=torch.float32)
+    limits = boxes.new_tensor([width - 1, height - 1] * 2)
     boxes = torch.minimum(boxes.clamp(min=0.0), limits)
-    labels = torch.tensor([2, 3]).expand(len(boxes), 2)
+    labels = torch.tensor([2, 3], device=boxes.device).expand(len(boxes), 2)
     return PointRows(boxes.reshape(-1, 2, 2), labels)
 
 
@@ -168,7 +170,7 @@ def corrective_click(
     # A person clicks the larger of the two errors.
     is_missed = missed.flatten(1).sum(1) >= extra.flatten(1).sum(1)
     region = torch.where(is_missed[:, None, None], missed, extra)
-    anywhere = torch.rand(len(truth), generator=generator) < from_truth
+    anywhere = torch.rand(len(truth), generator=generator, device=truth.device) < from_truth
     anywhere |= ~region.flatten(1).any(1)
     has_truth = truth.flatten(1).any(1)
     use_truth = anywhere & has_truth
@@ -179,8 +181,13 @@ def corrective_click(
     return PointRows(points[:, None], labels[:, None])
 
 
-def torch_generator(rng: np.random.Generator) -> torch.Generator:
-    """Return a torch generator seeded by one draw of a numpy one."""
-    generator = torch.Generator()
+def torch_generator(
+    rng: np.random.Generator, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """Return a generator of torch on a device, seeded by one draw of a numpy one.
+
+    Each kind of device draws its own numbers from the same seed.
+    """
+    generator = torch.Generator(device)
     generator.manual_seed(int(rng.integers(2**62)))
     return generator

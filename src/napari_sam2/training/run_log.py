@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import defaultdict
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+import torch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +56,7 @@ class RunLog:
     """
 
     folder: Path
-    _sums: dict[str, dict[str, list[float]]] = field(
+    _parts: dict[str, dict[str, list[torch.Tensor]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
 
@@ -61,23 +64,24 @@ class RunLog:
         """Open TensorBoard's file."""
         self._board = open_board(self.folder / "tensorboard")
 
-    def add(self, name: str, parts: Mapping[str, float]) -> None:
-        """Note the parts of one answer under the name of its kind."""
+    def add(self, name: str, parts: Mapping[str, torch.Tensor]) -> None:
+        """Note the parts of one answer, each of shape (), under the name of its kind."""
         for key, value in parts.items():
-            self._sums[name][key].append(value)
+            self._parts[name][key].append(value)
 
     def write(self, step: int, elapsed: float, rate: float, step_seconds: float) -> None:
         """Append the means since the last row and forget them."""
         head = {"step": step, "elapsed": elapsed, "rate": rate, "step_seconds": step_seconds}
         self._show("run", {"rate": rate, "step_seconds": step_seconds}, step)
-        for name in sorted(self._sums):
-            sums = self._sums[name]
-            means = {k: sum(sums[k]) / len(sums[k]) for k in LOSS_COLUMNS if sums[k]}
-            count = max(len(values) for values in sums.values())
+        for name in sorted(self._parts):
+            parts = self._parts[name]
+            means = {k: _mean(parts[k]) for k in LOSS_COLUMNS if k in parts}
+            means = {k: mean for k, mean in means.items() if not math.isnan(mean)}
+            count = max(len(values) for values in parts.values())
             row = {k: means.get(k, "") for k in LOSS_COLUMNS}
             append_row(self.folder / "steps.csv", {**head, "answers": name, "count": count, **row})
             self._show(f"train/{name}", means, step)
-        self._sums.clear()
+        self._parts.clear()
 
     def write_figures(
         self, step: int, elapsed: float, figures: Mapping[str, Mapping[str, float]]
@@ -98,6 +102,11 @@ class RunLog:
         if self._board is not None:
             for key, value in values.items():
                 self._board.add_scalar(f"{name}/{key}", value, step)
+
+
+def _mean(values: list[torch.Tensor]) -> float:
+    """Return the mean of those that are not NaN, NaN without any."""
+    return float(torch.stack(values).float().nanmean())
 
 
 def open_board(folder: Path) -> SummaryWriter | None:

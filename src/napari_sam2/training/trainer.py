@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,6 +86,8 @@ class Trainer:
         Checkpoint, options and tables are written here.
     say : callable
         Takes a line about what happened.
+    device : torch.device
+        Where the network learns. Each kind of device draws its own prompts from a seed.
     """
 
     config: SAM2Config
@@ -93,14 +95,16 @@ class Trainer:
     data: TrainData
     folder: Path
     say: Say = field(default=lambda _: None)
+    device: torch.device = field(default=torch.device("cpu"))
 
     def __post_init__(self) -> None:
         """Make the network, its average and the optimiser."""
         torch.manual_seed(self.options.seed)
         self.model = SAM2(self.config)
         initialise(self.model, self.options.seed)
+        self.model.to(self.device)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.head = AffinityHead(self.config.hidden_dim)
+        self.head = AffinityHead(self.config.hidden_dim).to(self.device)
         self.optimiser = make_optimiser(nn.ModuleList([self.model, self.head]), self.options)
         self.state = RunState()
         self._streams = streams(self.options)
@@ -132,7 +136,7 @@ class Trainer:
         """
         load_start(weights, self.model, self.head)
         if self.options.reset_presence:
-            expect_objects(self.model, torch.Generator().manual_seed(self.options.seed))
+            expect_objects(self.model, torch.Generator(self.device).manual_seed(self.options.seed))
         self.average.load_state_dict(self.model.state_dict())
         self.say(f"starting from {weights}")
 
@@ -194,7 +198,7 @@ class Trainer:
         if self.data.held_back is None:
             return {}
         self.average.eval()
-        with fast_attention():
+        with fast_attention(self.device):
             figures = validate(self.average, self.data.held_back, bf16=self.options.bf16)
         self._log.write_figures(self.state.step, self.state.elapsed, figures)
         self.say(f"step {self.state.step}, {self.state.elapsed:.0f} s: {summary(figures)}")
@@ -214,24 +218,26 @@ class Trainer:
         name = choose_stream(options, done, rng)
         batch = self._next_batch(name)
         is_blind = self.state.step < options.blob_steps
-        masks = with_blobs(batch, rng) if is_blind else batch.masks
+        if is_blind:
+            batch = replace(batch, masks=with_blobs(batch, rng))
+        batch = batch.to(self.device)
         # The encoder has nothing to learn from masks that are not in the image.
         self.model.image_encoder.requires_grad_(not is_blind)
         plan = choose_plan(options, self._streams[name].num_frames, rng)
         rate = learning_rate(options, done)
         set_rate(self.optimiser, rate)
-        unroller = Unroller(self.model, torch_generator(rng))
-        with fast_attention():
-            with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
-                answers = unroller.run(batch.images, masks, batch.annotated, plan)
-                cells = self._cells_loss(unroller.features, masks, batch.annotated)
+        unroller = Unroller(self.model, torch_generator(rng, self.device))
+        with fast_attention(self.device):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=options.bf16):
+                answers = unroller.run(batch.images, batch.masks, batch.annotated, plan)
+                cells = self._cells_loss(unroller.features, batch.masks, batch.annotated)
             weights = loss_weights(options, done, self._streams[name].num_frames)
             loss = self._loss(answers, weights, name, plan)
             if loss is None:
                 return
             if cells is not None and not is_blind:
                 loss = loss + weights.affinity * cells
-                self._log.add(f"{name}-cells", {"affinity": float(cells.detach())})
+                self._log.add(f"{name}-cells", {"affinity": cells.detach()})
             loss.backward()
         self._update()
 
@@ -291,6 +297,7 @@ class Trainer:
                 seed=self.options.seed * 1000 + stream.num_frames,
                 start_step=taken,
                 workers=self.options.data_workers,
+                pinned=self.device.type == "cuda",
             )
         self.state.consumed[name] = taken + 1
         return next(self._batches[name])
@@ -301,8 +308,14 @@ class Trainer:
 
 
 @contextmanager
-def fast_attention() -> Iterator[None]:
-    """Attend by plain matrix products: on a CPU twice as fast backwards as the fused kernel."""
+def fast_attention(device: torch.device | None = None) -> Iterator[None]:
+    """Attend by plain matrix products: on a CPU twice as fast backwards as the fused kernel.
+
+    On any other device the fused kernels stay.
+    """
+    if device is not None and device.type != "cpu":
+        yield
+        return
     cuda = torch.backends.cuda
     before = cuda.fp16_bf16_reduction_math_sdp_allowed()
     cuda.allow_fp16_bf16_reduction_math_sdp(True)

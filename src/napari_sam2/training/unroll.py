@@ -148,7 +148,7 @@ class Unroller:
         """
         self._memory = []
         clips, frames = images.shape[:2]
-        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (IMAGE_MEAN, IMAGE_STD))
+        mean, std = (images.new_tensor(v).view(3, 1, 1) for v in (IMAGE_MEAN, IMAGE_STD))
         rows = (masks[:, 0].flatten(2).any(2) & annotated[:, :1]).nonzero()  # (B, 2)
         if len(rows) == 0:
             return []
@@ -262,11 +262,11 @@ class Unroller:
             return None
         limit = config.max_object_pointers
         with_pointer = [m for m in self._memory if m.prompted or frame - m.frame < limit]
-        rows = len(spatial[0])
-        ages = torch.tensor([frame - m.frame for m in with_pointer])
+        rows, device = len(spatial[0]), spatial[0].device
+        ages = torch.tensor([frame - m.frame for m in with_pointer], device=device)
         return self.model.assemble_memory(
             torch.stack(spatial, dim=1),
-            torch.tensor(times).expand(rows, -1),
+            torch.tensor(times, device=device).expand(rows, -1),
             torch.stack([m.pointer for m in with_pointer], dim=1),
             ages.expand(rows, -1),
             float(config.pointer_time_span or limit - 1),

@@ -55,7 +55,8 @@ def validate(model: SAM2, batches: ValidationSet, *, bf16: bool = True) -> Figur
     """
     result: Figures = {}
     later: list[Step] = []
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+    device = next(model.parameters()).device
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for name, stills in batches.stills.items():
             result[name] = _still_figures(model, stills)
         for name, clips in batches.clips.items():
@@ -96,8 +97,10 @@ def _still_figures(model: SAM2, stills: Sequence[ClipBatch]) -> dict[str, float]
 
 def _answers(model: SAM2, batches: Sequence[ClipBatch], plan: Plan) -> list[list[Step]]:
     """Run all batches through the model with the same simulated prompts each time."""
-    unroller = Unroller(model, torch.Generator().manual_seed(0))
-    return [unroller.run(b.images, b.masks, b.annotated, plan) for b in batches]
+    device = next(model.parameters()).device
+    unroller = Unroller(model, torch.Generator(device).manual_seed(0))
+    moved = (batch.to(device) for batch in batches)
+    return [unroller.run(b.images, b.masks, b.annotated, plan) for b in moved]
 
 
 def _rows(step: Step) -> torch.Tensor:

@@ -72,7 +72,7 @@ class Nursery:
         elongation = float(rng.uniform(*habit.elongation))
         rough = habit.roughness * (float(rng.uniform(1.5, 3)) if rng.random() < habit.lobed else 1)
         waves = np.clip(rng.normal(0, rough, 5), -0.3, 0.3) / np.arange(1, 6)
-        brightness = float(np.clip(np.exp(rng.normal(0, habit.brightness_spread)), 0.15, 4))
+        brightness = float(np.clip(np.exp(rng.normal(0, habit.brightness_spread)), 0.1, 5))
         body = Body(
             label=self._label(),
             y=float(yx[0]),

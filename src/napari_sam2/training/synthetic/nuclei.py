@@ -37,7 +37,10 @@ def _habit(rng: np.random.Generator) -> Habit:
         wobble=float(rng.uniform(0.02, 0.15)),
         bend=sometimes(rng, 0.08),
         clustering=float(rng.uniform(0.3, 1)) if is_small else habit.clustering,
-        brightness_spread=float(rng.choice([rng.uniform(0.05, 0.4), rng.uniform(0.4, 0.7)])),
+        # A stain takes evenly; a protein that cells express may be a tenth in one cell of another.
+        brightness_spread=float(
+            rng.choice([rng.uniform(0.05, 0.4), rng.uniform(0.4, 0.7), rng.uniform(0.7, 1.2)])
+        ),
         holes=float(rng.choice([0, rng.uniform(1, 4)])),
         hole_depth=float(rng.choice([1, 1, 1, -1.5])) * float(rng.uniform(0.3, 0.9)),
         mitosis="plate",
@@ -47,9 +50,15 @@ def _habit(rng: np.random.Generator) -> Habit:
 
 
 def _optics(rng: np.random.Generator, habit: Habit) -> Optics:
+    optics = random_optics(rng, habit)
+    texture = 0.05 + 0.45 * float(rng.random()) ** 1.7
+    if rng.random() < 0.25:
+        # Condensed chromatin: few large patches, the brightest several times as bright.
+        optics = replace(optics, grain=float(rng.uniform(0.06, 0.16)) * habit.diameter)
+        texture = float(rng.uniform(0.4, 0.9))
     return replace(
-        random_optics(rng, habit),
-        texture=0.05 + 0.45 * float(rng.random()) ** 1.7,
+        optics,
+        texture=texture,
         dim_border=float(rng.uniform(0.25, 1.0)),
         rim=float(rng.uniform(0.2, 1.0)),
     )

@@ -155,7 +155,7 @@ def _long(rng: np.random.Generator) -> tuple[Habit, LimbStyle]:
         bend=sometimes(rng, 0.06),
         fill=min(habit.fill, 0.35),
         clustering=min(habit.clustering, 0.5),
-        brightness_spread=float(rng.uniform(0.1, 0.7)),
+        brightness_spread=float(rng.uniform(0.1, 1.0)),
     )
     most = float(rng.uniform(1.2, 3.6))
     return habit, LimbStyle((2, 4), (0.4, most), (0.15, 0.45), True, float(rng.uniform(0.1, 0.6)))
