@@ -126,6 +126,29 @@ def test_stopping_half_way_goes_on_later(tracked, cells) -> None:
     assert 6 in rest
 
 
+def test_what_lies_beyond_another_prompt_stays(tracked, cells) -> None:
+    predictor, session = tracked
+    first = session.prompts.object_ids()[0]
+    for boundary in (6, 18):
+        predictor.predict_frame(
+            session, MaskPrompt(first, boundary, cells.labels[boundary] == first)
+        )
+    list(predictor.correct(session))
+    misplace(session, first, range(2, 23))
+    for boundary in (6, 18):
+        predictor.predict_frame(session, object_id=first, frame=boundary)
+    before = records(session, first)
+    predictor.predict_frame(session, MaskPrompt(first, 12, cells.labels[12] == first))
+    visited = {result.frame for result in predictor.correct(session)}
+    assert visited == set(range(7, 18)) - {12}, "both prompts are boundaries"
+    after = records(session, first)
+    untouched = set(range(FRAMES)) - visited - {12}
+    assert all(after[frame] == before[frame] for frame in untouched)
+    # They are neither left over for the next correction nor for a run that goes on.
+    assert not list(predictor.correct(session))
+    assert not list(predictor.propagate(session, PropagateOptions((first,), resume=True)))
+
+
 def test_nothing_is_tracked_outside_a_life(tracked) -> None:
     predictor, session = tracked
     mother, other = session.prompts.object_ids()[:2]

@@ -106,6 +106,18 @@ def test_along_z_the_depth_of_one_time_is_corrected(run, stacks, bundled) -> Non
     assert not list(bundled.correct(session, LOOSE)), "nothing is left to be done"
 
 
+def test_along_z_planes_beyond_another_prompt_stay(run, stacks, bundled) -> None:
+    session = run("z")
+    correct(bundled, session, stacks[1], GRID.plane(1, 4))
+    beyond = [GRID.plane(1, z) for z in (5, 6)]
+    misplace(session, [GRID.plane(1, 2), GRID.plane(1, 3), *beyond])
+    before = records(session, 1)
+    visited = correct(bundled, session, stacks[1], GRID.plane(1, 2))
+    assert GRID.plane(1, 3) in visited
+    assert iou(session, stacks[1], GRID.plane(1, 3)) > 0.6
+    assert all(records(session, 1)[plane] == before[plane] for plane in beyond)
+
+
 def test_along_time_one_slice_is_corrected(run, stacks, bundled) -> None:
     session = run("time")
     misplace(session, [GRID.plane(t, 3) for t in (1, 2, 3)])

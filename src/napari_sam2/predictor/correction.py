@@ -41,8 +41,9 @@ def spread(
     Yields
     ------
     FrameResult
-        One a frame that was computed. Frames behind the point where the masks agree again keep
-        their masks and count as up to date.
+        One a frame that was computed. Frames behind the point where the masks agree again, or
+        behind the next prompted frame, keep their masks and count as up to date: what lies there
+        was decided by that prompt.
     """
     state = session.objects[object_id]
     kept: set[int] = set()
@@ -67,9 +68,10 @@ def _follow(
     options: CorrectOptions,
     visit: Visit,
 ) -> Iterator[FrameResult]:
-    """Track over the frames ahead, taking them from the list, until masks have settled."""
+    """Track over the frames ahead, taking them from the list, up to a prompt or settled masks."""
     agreeing = 0
-    while ahead and agreeing < options.settled_frames:
+    prompted = session.prompts.frames(object_id)
+    while ahead and ahead[0] not in prompted and agreeing < options.settled_frames:
         frame = ahead[0]
         if session.locks.holds(object_id, frame):
             session.objects[object_id].tracked[frame] = session.objects[object_id].revision
