@@ -69,6 +69,12 @@ class PlaneGrid:
         time, z = self.place(plane)
         return str(plane) if self.is_line else f"t {time}, z {z}"
 
+    def listed(self, planes: Sequence[int], most: int = 8) -> str:
+        """Return where planes are: ``on frames 0, 4`` of a movie, ``at t 3, z 7; t 4, z 7``."""
+        first = (", " if self.is_line else "; ").join(map(self.short, planes[:most]))
+        where = f"on frame{'s' * (len(planes) != 1)}" if self.is_line else "at"
+        return f"{where} {first}{' …' * (len(planes) > most)}"
+
     def moment(self, plane: int) -> str:
         """Return when a plane is: ``frame 3`` of a movie, ``t 3`` of stacks."""
         return f"frame {plane}" if self.is_line else f"t {self.place(plane)[0]}"

@@ -11,9 +11,10 @@ from napari.components import ViewerModel
 from napari_sam2.editing.document import Document
 from napari_sam2.io.session_file import read_session
 from napari_sam2.masklets import MaskletSet
+from napari_sam2.planes import PlaneGrid
 from napari_sam2.prompts import MaskPrompt, PointPrompt
 from napari_sam2.widgets.picking import object_at
-from napari_sam2.widgets.seed_labels import parse_frames
+from napari_sam2.widgets.written_places import parse_places
 
 
 def offered(controller):
@@ -263,7 +264,7 @@ def test_labels_that_lie_on_objects_are_those_objects(make_controller, synthetic
 @pytest.mark.parametrize(
     ("data", "frames", "said"),
     [
-        (np.zeros((12, 96, 96), int), "all", "There is no label on frame 0, 1, 2, 3, 4 …"),
+        (np.zeros((12, 96, 96), int), "all", "There is no label on frames 0, 1, 2, 3, 4 …"),
         (np.ones((12, 96, 90), int), "shown", "has the shape (12, 96, 90) and the movie"),
         (np.ones((12, 96, 96), int), [3, 12], "Frame 12 is outside the movie: use 0 to 11"),
     ],
@@ -285,11 +286,62 @@ def test_labels_of_one_frame_are_seeds_where_one_wants(make_controller, syntheti
     np.testing.assert_array_equal(shown(controller, 7), synthetic.labels[0])
 
 
+def test_labels_of_stacks_are_taken_where_time_and_z_say(make_controller, drive):
+    images = np.random.default_rng(0).integers(100, 200, (3, 4, 48, 48)).astype(np.uint16)
+    viewer, controller = make_controller(images, axis_labels=("t", "z", "y", "x"))
+    labels = np.zeros(images.shape, np.uint8)
+    labels[1, 2:, 10:20, 10:20] = 5
+    layer = viewer.add_labels(labels, name="found")
+    assert take(controller, drive, layer, "t 1, z 2-3").startswith("Seeds on 2 planes: 1 new")
+    assert controller.layers.masklets.frames(5) == (6, 7)
+    np.testing.assert_array_equal(controller.layers.canvas.layer.data, labels)
+    said = "There is no label at t 0, z 1; t 2, z 0: choose other"
+    assert said in take(controller, drive, layer, "t 0, z 1; t 2, z 0")
+    assert "write for example t 3, z 0-7" in take(controller, drive, layer, "6")
+
+
 def test_frames_are_written_as_numbers_and_ranges():
-    assert parse_frames(" 0, 4-6,2 , 5") == [0, 4, 5, 6, 2]
-    for wrong in ("", "a", "3-", "-2", "1.5"):
+    movie = PlaneGrid(10)
+    assert parse_places(" 0, 4-6,2 , 5", movie) == [0, 4, 5, 6, 2]
+    for wrong in ("", "a", "3-", "-2", "1.5", "t 3"):
         with pytest.raises(ValueError, match="write for example 0, 4-6"):
-            parse_frames(wrong)
+            parse_places(wrong, movie)
+    with pytest.raises(ValueError, match="frames are counted from 0 to 9 in this movie: 10 is out"):
+        parse_places("2, 8-10", movie)
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("t 3, z 7", [(3, 7)]),
+        ("T3,Z7", [(3, 7)]),
+        ("z 0-2, t 1", [(1, 0), (1, 1), (1, 2)]),
+        ("t 3, z 7; t 4, z 7", [(3, 7), (4, 7)]),
+        ("t 3, z 7, t 4, z 1, 2", [(3, 7), (4, 1), (4, 2)]),
+        ("t 0-1, z 3, 5", [(0, 3), (0, 5), (1, 3), (1, 5)]),
+        ("t 2", [(2, z) for z in range(8)]),
+        ("z 6", [(t, 6) for t in range(5)]),
+        ("t 1, t 1, z 0", [(1, 0)]),
+    ],
+)
+def test_places_in_stacks_are_written_as_they_are_shown(text, places):
+    grid = PlaneGrid(5, 8)
+    planes = [grid.plane(*place) for place in places]
+    assert parse_places(text, grid) == planes
+    assert parse_places(grid.listed(planes, 40).removeprefix("at "), grid) == planes
+
+
+def test_places_that_are_none_are_refused():
+    grid = PlaneGrid(5, 8)
+    for wrong in ("", "3", "3, z 7", "y 3", "t", "t 3 z 7", "t 1-"):
+        with pytest.raises(ValueError, match="write for example t 3, z 0-7"):
+            parse_places(wrong, grid)
+    for text, said in (
+        ("t 5", "times are counted from 0 to 4"),
+        ("t 0, z 8", "slices are .* to 7"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            parse_places(text, grid)
 
 
 def test_the_smallest_object_at_a_pixel_is_picked():

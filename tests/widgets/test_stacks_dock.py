@@ -51,12 +51,14 @@ def test_stacks_are_sliced_along_time_and_depth_with_their_masks(
     colour = [(np.ptp(one[..., :3].astype(int), axis=-1) > 40).sum() for one in (shown, elsewhere)]
     assert colour[0] > 3 * colour[1] + 500
     screenshot(viewer, "stacks-time-2-z-0")
-    # The second ball is cut by planes 1 to 5, most of it by plane 3; the first by planes 2 to 6. A
-    # small network may go on for a plane where a ball ends, but with little.
+    # The second ball is cut by planes 1 to 5, most of it by plane 3; the first by planes 2 to 6.
+    # Whether a ball is still there on the plane behind its end is a guess of the network, right
+    # with the one that ships now and not with the one before: asked is that it shrinks to less
+    # than half of the last slice there is.
     areas = [np.array([(plane == i).sum() for plane in labels.data[2]]) for i in (1, 2)]
     assert [int(area.argmax()) for area in areas] == [4, 3]
     assert areas[0][0] == areas[1][0] == 0
-    assert areas[1][6] < areas[1][3] / 5
+    assert areas[1][6] < areas[1][5] / 2
 
 
 def test_axes_are_changed_in_the_dock(open_dock, qtbot, screenshot):

@@ -16,6 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from napari_sam2.editing.change import Change, Place
 from napari_sam2.editing.document import Document
 from napari_sam2.masklets import MaskletSet, MaskRecord, records_of
+from napari_sam2.planes import PlaneGrid
 from napari_sam2.prompts import MaskPrompt, Prompt
 
 __all__ = ["LARGEST_ID", "Seeded", "Seeds", "assign_labels", "check_labels", "read_seeds", "seed"]
@@ -71,7 +72,11 @@ class Seeded:
     frames: tuple[int, ...]
 
 
-def read_seeds(masklets: MaskletSet, planes: Iterable[tuple[int, NDArray[np.integer]]]) -> Seeds:
+def read_seeds(
+    masklets: MaskletSet,
+    planes: Iterable[tuple[int, NDArray[np.integer]]],
+    grid: PlaneGrid | None = None,
+) -> Seeds:
     """Read labels, and count where they lie on objects.
 
     Parameters
@@ -80,6 +85,8 @@ def read_seeds(masklets: MaskletSet, planes: Iterable[tuple[int, NDArray[np.inte
         The objects.
     planes : iterable of (int, ndarray of integer (H, W))
         Frames and their labels, 0 being background; each is let go before the next is taken.
+    grid : PlaneGrid, optional
+        How the frames are called where something is wrong; by their numbers if not given.
 
     Returns
     -------
@@ -91,17 +98,18 @@ def read_seeds(masklets: MaskletSet, planes: Iterable[tuple[int, NDArray[np.inte
         If there is no label at all, or a plane is wrong; see `check_labels`.
     """
     seeds = Seeds()
+    grid = grid or PlaneGrid(masklets.shape[0])
     frames = []
     for frame, plane in planes:
         frames.append(frame)
-        check_labels(plane, masklets.shape[1:], f"the labels of frame {frame}")
+        check_labels(plane, masklets.shape[1:], f"the labels of {grid.name(frame)}")
         whole = plane.astype(np.uint8) if plane.dtype == bool else plane
         for label, record in records_of(whole):
             seeds.masks[label, frame] = record
         _count(masklets, frame, whole, seeds)
     if not seeds.masks:
-        named = ", ".join(map(str, frames[:5])) + (" …" if len(frames) > 5 else "")
-        raise ValueError(f"there is no label on frame {named}: choose other frames, or paint some")
+        where = grid.listed(frames, 5)
+        raise ValueError(f"there is no label {where}: choose other frames, or paint some")
     return seeds
 
 

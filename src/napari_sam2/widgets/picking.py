@@ -65,10 +65,7 @@ class Picker:
         """Say where the prompts of the object in work are."""
         current = self._objects.current
         frames = document.prompts.frames(current)
-        grid, joint = document.grid, ", " if document.grid.is_line else "; "
-        where = joint.join(map(grid.short, frames[:8])) + (" …" if len(frames) > 8 else "")
-        on = "on frame" + "s" * (len(frames) != 1) if grid.is_line else "at"
-        prompts = f"prompts {on} {where}" if frames else "no prompts"
+        prompts = f"prompts {document.grid.listed(frames)}" if frames else "no prompts"
         self.told.emit(Status(f"Picked object {current}: {prompts}"))
 
     def _on_press(self, viewer: ViewerModel, event: Any) -> Iterator[None]:

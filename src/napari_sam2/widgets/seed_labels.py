@@ -15,13 +15,15 @@ from napari_sam2.editing.seeding import Seeded, Seeds, read_seeds, seed
 from napari_sam2.widgets.coordinates import made_layout
 from napari_sam2.widgets.label_planes import LabelPlanes
 from napari_sam2.widgets.status import Status
+from napari_sam2.widgets.written_places import parse_places
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from napari_sam2.planes import PlaneGrid
     from napari_sam2.widgets.open_movie import OpenMovie
 
-Frames = Literal["shown", "all"] | Sequence[int]
+Frames = Literal["shown", "all"] | str | Sequence[int]
 LEAST_IOU = 0.5
 """A label that overlaps an object by this much is taken for that object."""
 
@@ -69,8 +71,9 @@ class SeedLabels:
         ----------
         layer : napari.layers.Labels
             As large as the movie, or as one of its frames.
-        frames : "shown", "all" or sequence of int
-            Where to read it. A layer of one frame is read once, for each frame that is named.
+        frames : "shown", "all", str or sequence of int
+            Where to read it: numbers of planes, or text as `parse_places` reads it, ``"0, 4-6"``
+            or ``"t 3, z 7"``. A layer of one frame is read for each frame that is named.
         match : bool
             Whether a label that lies on an object is taken for that object; else all are new.
 
@@ -114,14 +117,17 @@ class SeedLabels:
             if not result.change.is_empty:
                 movie.perform(result.change)
             self.done.emit()
-            self.told.emit(Status(_summary(result), "info"))
+            self.told.emit(Status(_summary(result, movie.document.grid), "info"))
 
     def _work(self, movie: OpenMovie, planes: list[Any], least: float | None) -> None:
         """Read on a thread of its own: a long movie takes seconds."""
         known = frozenset(movie.document.object_ids)
         found: Seeds | Exception
         try:
-            found = read_seeds(movie.document.masklets, ((t, read()) for t, read in planes))
+            document = movie.document
+            found = read_seeds(
+                document.masklets, ((t, read()) for t, read in planes), document.grid
+            )
         except Exception as error:
             # Whatever the array behind the layer raises is told, not lost with the thread.
             found = error
@@ -131,25 +137,6 @@ class SeedLabels:
     def refuse(self, text: str) -> None:
         """Say why labels are not taken."""
         self.told.emit(Status(f"{text[:1].upper()}{text[1:]}", "error"))
-
-
-def parse_frames(text: str) -> list[int]:
-    """Read a list of frames: "0, 4-6" is 0, 4, 5, 6.
-
-    Raises
-    ------
-    ValueError
-        If a part is neither a number nor a range.
-    """
-    frames: list[int] = []
-    for part in filter(None, (piece.strip() for piece in text.split(","))):
-        first, dash, last = (piece.strip() for piece in part.partition("-"))
-        if not first.isdigit() or (dash and not last.isdigit()):
-            raise ValueError(f"{part!r} is no frame and no range: write for example 0, 4-6")
-        frames += range(int(first), int(last or first) + 1)
-    if not frames:
-        raise ValueError("no frame is named: write for example 0, 4-6")
-    return list(dict.fromkeys(frames))
 
 
 def _planes(
@@ -164,11 +151,19 @@ def _planes(
             f"{layer.name!r} has the shape {tuple(data.shape)} and the movie {shape}: choose "
             "labels of this movie, or of one of its frames"
         )
-    chosen = [movie.frame] if frames == "shown" else range(shape[0]) if frames == "all" else frames
-    for frame in chosen:
+    for frame in _chosen(movie, frames):
         if not 0 <= int(frame) < shape[0]:
             raise ValueError(f"frame {frame} is outside the movie: use 0 to {shape[0] - 1}")
         yield int(frame), _reader(planes, data, int(frame))
+
+
+def _chosen(movie: OpenMovie, frames: Frames) -> Sequence[int]:
+    grid = movie.document.grid
+    if not isinstance(frames, str):
+        return frames
+    if frames in ("shown", "all"):
+        return [movie.frame] if frames == "shown" else range(len(grid))
+    return parse_places(frames, grid)
 
 
 def _reader(planes: LabelPlanes, data: Any, frame: int) -> Callable[[], NDArray]:
@@ -177,12 +172,12 @@ def _reader(planes: LabelPlanes, data: Any, frame: int) -> Callable[[], NDArray]
     return lambda: np.asarray(data if len(data.shape) == 2 else data[frame])
 
 
-def _summary(result: Seeded) -> str:
+def _summary(result: Seeded, grid: PlaneGrid) -> str:
     """Say how many objects came of labels."""
     parts = [f"{len(result.new)} new object{'s' * (len(result.new) != 1)}"]
     if result.matched:
         parts.append(f"{len(result.matched)} that were there already")
     if result.kept:
         parts.append(f"{len(result.kept)} left as they are: accepted or locked")
-    frames = len(result.frames)
-    return f"Seeds on {frames} frame{'s' * (frames != 1)}: {', '.join(parts)}"
+    count, what = len(result.frames), "frame" if grid.is_line else "plane"
+    return f"Seeds on {count} {what}{'s' * (count != 1)}: {', '.join(parts)}"

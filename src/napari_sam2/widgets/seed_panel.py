@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QLineEdit, QWidget
 
+from napari_sam2.planes import PlaneGrid
 from napari_sam2.widgets.object_panel import plain_button
-from napari_sam2.widgets.seed_labels import Frames, parse_frames
+from napari_sam2.widgets.written_places import example
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -38,8 +39,6 @@ class SeedPanel(QWidget):
         self.frames_box.addItems(CHOICES)
         self.frames_box.setToolTip("Where the labels are read, each a mask prompt on its frame")
         self.frames_edit = QLineEdit()
-        self.frames_edit.setPlaceholderText("0, 4-6")
-        self.frames_edit.setToolTip("Frames, counted from 0: numbers and ranges")
         self.frames_edit.setEnabled(False)
         self.match_box = QCheckBox("Match objects")
         self.match_box.setChecked(True)
@@ -50,7 +49,7 @@ class SeedPanel(QWidget):
         self.take_button = plain_button(
             "Take as prompts",
             "Every label becomes an object with its mask as prompt\n"
-            'sam2.seeds.take(viewer.layers["labels"], [0, 5])',
+            'sam2.seeds.take(viewer.layers["labels"], "0, 4-6")',
             self.take,
         )
         layout = QGridLayout(self)
@@ -64,9 +63,11 @@ class SeedPanel(QWidget):
             lambda index: self.frames_edit.setEnabled(index == len(CHOICES) - 1)
         )
         controller.events.image_changed.connect(self._list_layers)
+        controller.events.image_changed.connect(self._show_example)
         for event in self._layer_events():
             event.connect(self._list_layers)
         self._list_layers()
+        self._show_example()
 
     def disconnect_viewer(self) -> None:
         """Stop listening to the viewer's layers."""
@@ -79,18 +80,26 @@ class SeedPanel(QWidget):
         if layer is None:
             self._controller.seeds.refuse("there is no other Labels layer: open one first")
             return
-        try:
-            frames = self._frames()
-        except ValueError as error:
-            self._controller.seeds.refuse(str(error))
-            return
-        self._controller.seeds.take(layer, frames, match=self.match_box.isChecked())
+        match = self.match_box.isChecked()
+        self._controller.seeds.take(layer, self._frames(), match=match)
 
-    def _frames(self) -> Frames:
+    def _frames(self) -> str:
         index = self.frames_box.currentIndex()
-        if index == 0:
-            return "shown"
-        return "all" if index == 1 else parse_frames(self.frames_edit.text())
+        # A space: nothing typed is refused as that.
+        return ("shown", "all", self.frames_edit.text() or " ")[index]
+
+    def _show_example(self, *_: object) -> None:
+        """Say how frames of this movie are written."""
+        layers = self._controller.layers
+        grid = PlaneGrid(1) if layers is None else layers.movie.grid
+        self.frames_edit.setPlaceholderText(example(grid))
+        self.frames_edit.setToolTip(
+            "Frames, counted from 0: numbers and ranges"
+            if grid.is_line
+            else "Times and slices, counted from 0 as the sliders do: t 3, z 7 is one plane,\n"
+            "t 3 all slices of a time, z 7 a slice at all times, t 0-2, z 3, 5 six planes;\n"
+            "a semicolon begins another place"
+        )
 
     def _layer_events(self) -> tuple:
         events = self._viewer.layers.events
