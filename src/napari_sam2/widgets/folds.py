@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QIcon
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QSizePolicy, QWidget
 from superqt import QCollapsible
 
@@ -37,8 +37,11 @@ class Fold(QCollapsible):
     """
 
     def __init__(self, name: str, title: str, panel: QWidget, preferences: Preferences) -> None:
-        # The mark is part of the title: an icon would keep the colours of one theme.
-        super().__init__(title, expandedIcon=QIcon(), collapsedIcon=QIcon())
+        # The mark is part of the title: an icon would keep the colours of one theme. Not an empty
+        # one: PySide6 takes that for false, and superqt then has none to set.
+        blank = QPixmap(1, 1)
+        blank.fill(Qt.GlobalColor.transparent)
+        super().__init__(title, expandedIcon=QIcon(blank), collapsedIcon=QIcon(blank))
         self._name = name
         self._title = self.caption = title
         self._preferences = preferences
