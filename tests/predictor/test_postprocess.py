@@ -112,6 +112,21 @@ def test_of_three_one_wins_everywhere():
     assert torch.equal(claims > 0, (canvas > 0).any(0)), "no pixel is lost to nobody"
 
 
+@pytest.mark.parametrize("spread", [4, 60])
+def test_crowds_are_judged_as_pairs_are(spread):
+    """Many crops on one another and few that touch are judged in two ways, to the same end."""
+    torch.manual_seed(1)
+    corners = torch.randint(0, spread, (9, 2)).tolist()
+    crops = [((y, x), torch.randn(12, 10).round(decimals=1)) for y, x in corners]
+    crops[3] = (crops[3][0], torch.where(crops[3][1] > 0, torch.inf, -torch.inf))
+    canvas = torch.full((9, 80, 80), -100.0)
+    for k, ((y, x), logits) in enumerate(crops):
+        canvas[k, y : y + 12, x : x + 10] = logits
+    for k, ((y, x), logits) in enumerate(resolve_overlaps(crops)):
+        winner = (canvas.argmax(0) == k) & (canvas[k] > 0)
+        assert torch.equal(logits > 0, winner[y : y + 12, x : x + 10])
+
+
 def test_equal_claims_go_to_the_first():
     same = torch.ones(3, 3)
     first, second = resolve_overlaps([((5, 5), same), ((5, 5), same)])

@@ -116,17 +116,13 @@ def resolve_overlaps(crops: Sequence[PlacedLogits]) -> list[PlacedLogits]:
     stop = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     meet = np.triu((start < stop).all(axis=-1), k=1)
     resolved = [logits for _, logits in crops]
-    for index in np.unique(np.argwhere(meet)):
-        resolved[index] = resolved[index].clone()
-    for i, j in np.argwhere(meet):
-        first = resolved[i][_window(start[i, j], stop[i, j], boxes[i])]
-        second = resolved[j][_window(start[i, j], stop[i, j], boxes[j])]
-        # A pixel that only one of them claims needs no judge.
-        contested = (first > 0) & (second > 0)
-        first_wins = contested & (first >= second)
-        second[first_wins] = second[first_wins].clamp(max=LOST_LOGIT)
-        lost = contested & ~first_wins
-        first[lost] = first[lost].clamp(max=LOST_LOGIT)
+    meeting = np.unique(np.argwhere(meet))
+    if len(meeting):
+        shared = (stop - start)[meet].prod(axis=-1).sum()
+        field = boxes[meeting, 2:].max(axis=0) - boxes[meeting, :2].min(axis=0)
+        # A few cells that touch are cheap pair by pair; masks that all lie on one another are not.
+        judge = _judge_pairs if shared <= field.prod() else _judge_all
+        judge(resolved, boxes, np.argwhere(meet))
     return [(origin, logits) for (origin, _), logits in zip(crops, resolved, strict=True)]
 
 
@@ -150,6 +146,39 @@ def stability_score(logits: Tensor, offset: float = 1.0) -> Tensor:
     inner = (logits > offset).sum((-2, -1)).float()
     outer = (logits > -offset).sum((-2, -1)).float()
     return torch.where(outer > 0, inner / outer.clamp(min=1), torch.ones_like(outer))
+
+
+def _judge_pairs(logits: list[Tensor], boxes: NDArray[np.int64], pairs: NDArray[np.int64]) -> None:
+    """Let objects give up, pair by pair, what another one is more certain of."""
+    for index in np.unique(pairs):
+        logits[index] = logits[index].clone()
+    for i, j in pairs:
+        start, stop = np.maximum(boxes[i, :2], boxes[j, :2]), np.minimum(boxes[i, 2:], boxes[j, 2:])
+        first = logits[i][_window(start, stop, boxes[i])]
+        second = logits[j][_window(start, stop, boxes[j])]
+        # A pixel that only one of them claims needs no judge.
+        contested = (first > 0) & (second > 0)
+        first_wins = contested & (first >= second)
+        second[first_wins] = second[first_wins].clamp(max=LOST_LOGIT)
+        lost = contested & ~first_wins
+        first[lost] = first[lost].clamp(max=LOST_LOGIT)
+
+
+def _judge_all(logits: list[Tensor], boxes: NDArray[np.int64], pairs: NDArray[np.int64]) -> None:
+    """Find the owner of each pixel among all objects, then let the others give it up."""
+    meeting = np.unique(pairs)
+    corner, end = boxes[meeting, :2].min(axis=0), boxes[meeting, 2:].max(axis=0)
+    field = (*corner, *end)
+    best = logits[meeting[0]].new_zeros(tuple(end - corner))
+    owner = torch.full(best.shape, -1, dtype=torch.int32, device=best.device)
+    windows = {int(i): _window(boxes[i, :2], boxes[i, 2:], np.array(field)) for i in meeting}
+    for index, window in windows.items():
+        wins = logits[index] > best[window]
+        best[window] = torch.where(wins, logits[index], best[window])
+        owner[window].masked_fill_(wins, index)
+    for index, window in windows.items():
+        lost = (logits[index] > 0) & (owner[window] != index)
+        logits[index] = torch.where(lost, logits[index].clamp(max=LOST_LOGIT), logits[index])
 
 
 def _window(

@@ -302,13 +302,13 @@ class Tracker:
         placed: list[PlacedLogits] = []
         for row in tracked:
             (origin, logits), *_ = row.view.object_logits_to_frame(row.logits[None])
-            placed.append((origin, logits.cpu()))
+            placed.append((origin, logits))
         if self._options.overlap == "best":
-            certain = _certain(session, frame, fixed)
+            certain = [(o, x.to(self._runtime.device)) for o, x in _certain(session, frame, fixed)]
             placed = resolve_overlaps(certain + placed)[len(certain) :]
         return {
             row.object_id: MaskRecord.from_mask(
-                (logits > 0).numpy(),
+                (logits > 0).cpu().numpy(),
                 predicted_iou=row.iou,
                 object_score=row.object_score,
                 origin=origin,

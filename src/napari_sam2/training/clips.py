@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,7 @@ def clip_batches(  # noqa: PLR0913 - all but two by keyword
         num_workers=workers,
         prefetch_factor=4 if workers else None,
         pin_memory=pinned,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_give_way,
     )
     return iter(loader)
 
@@ -230,5 +231,8 @@ class _Batches(Dataset[ClipBatch]):
         )
 
 
-def _one_thread(_: int) -> None:
+def _give_way(_: int) -> None:
+    """Leave the cores to the process that learns: a GPU waits for each of its calls."""
     torch.set_num_threads(1)
+    if hasattr(os, "nice"):
+        os.nice(10)
