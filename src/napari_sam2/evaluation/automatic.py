@@ -19,6 +19,7 @@ from napari_sam2.evaluation.tasks import SMALLEST
 from napari_sam2.evaluation.watershed import Watershed
 from napari_sam2.masklets import MaskletSet, MaskRecord
 from napari_sam2.predictor.automatic_masklets import AutomaticMasklets
+from napari_sam2.predictor.automatic_masks import cut_masklet
 from napari_sam2.predictor.automatic_options import AutomaticOptions, FindOptions
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
@@ -137,10 +138,6 @@ def _cut_mothers(masklets: MaskletSet, number: int) -> dict[int, int]:
     for proposal in divisions_of_newcomers(list(masklets)):
         if len(proposal.daughters) == 1:
             number += 1
-            for frame in [t for t in masklets.frames(proposal.mother) if t >= proposal.frame]:
-                record = masklets.record(proposal.mother, frame)
-                if record is not None:
-                    masklets.write(number, frame, record)
-                masklets.remove(proposal.mother, [frame])
+            cut_masklet(masklets, proposal.mother, proposal.frame, number)
             mothers |= dict.fromkeys((*proposal.daughters, number), proposal.mother)
     return mothers

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 from scipy import ndimage
 
-from napari_sam2.masklets import MaskRecord
+from napari_sam2.masklets import MaskletSet, MaskRecord
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.prompts import MaskPrompt
 
-__all__ = ["end_mother", "leave_frames", "nearest_piece"]
+__all__ = ["cut_masklet", "end_mother", "leave_frames", "nearest_piece"]
 
 _LEAST_PIECE = 0.25
 """Area of a piece, as a part of the largest one, from which on it may be the object."""
@@ -32,18 +32,33 @@ def end_mother(session: VideoSession, mother: int, frame: int, daughter: int) ->
         A free id; gets its first mask as prompt.
     """
     masklets, prompts = session.masklets, session.prompts
-    later = [t for t in masklets.frames(mother) if t >= frame]
-    for t in later:
-        record = masklets.record(mother, t)
-        if record is not None:
-            masklets.write(daughter, t, record)
-    masklets.remove(mother, later)
+    cut_masklet(masklets, mother, frame, daughter)
     for t in prompts.frames(mother):
         if t >= frame:
             prompts.replace(mother, t, ())
     for object_id, t in ((mother, frame - 1), (daughter, frame)):
         if not prompts.frames(object_id):
             session.add(MaskPrompt(object_id, t, masklets.mask(object_id, t)))
+
+
+def cut_masklet(masklets: MaskletSet, object_id: int, frame: int, rest: int) -> None:
+    """Give the masks that an object has from a frame on to another one.
+
+    Parameters
+    ----------
+    masklets : MaskletSet
+    object_id : int
+    frame : int
+        The first that is given away.
+    rest : int
+        Id of the other one.
+    """
+    later = [t for t in masklets.frames(object_id) if t >= frame]
+    for t in later:
+        record = masklets.record(object_id, t)
+        if record is not None:
+            masklets.write(rest, t, record)
+    masklets.remove(object_id, later)
 
 
 def leave_frames(session: VideoSession, object_id: int, frames: Iterable[int]) -> None:
