@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 
 import numpy as np
@@ -12,7 +13,10 @@ from napari_sam2.batch.jobs_file import read_jobs
 from napari_sam2.batch.movie_run import run_movie
 from napari_sam2.batch.plan import PlanError, plan_batch
 from napari_sam2.io.open_tracked import open_tracked
+from napari_sam2.io.prompts_file import write_prompts
+from napari_sam2.io.spilled_masks import SpilledMasks
 from napari_sam2.planes import PlaneGrid
+from napari_sam2.prompts import PointPrompt
 
 TIMES, SLICES, SIDE = 2, 5, 48
 
@@ -74,8 +78,49 @@ def test_stacks_with_channels_keep_one_id_and_a_run_that_is_cut_ends_the_same(
     assert opened.planes == PlaneGrid(TIMES, SLICES)
     assert opened.at(1)[0].object_id == 3
     (cut,) = plan_of(tmp_path, "cut", channels="1").jobs
-    assert run_movie(cut, lambda title, done, total: done == 4).outcome == "stopped"
-    assert run_movie(cut).starts == 2
+    # In the first depth, on the slice of hand-over, and in the second depth.
+    for stop in (4, 6, 9):
+        assert run_movie(cut, lambda title, done, total, at=stop: done == at).outcome == "stopped"
+    assert run_movie(cut).starts == 4
+    assert digest(tmp_path / "cut/a") == digest(tmp_path / "whole/a")
+
+
+class PowerCut(BaseException):
+    """Ends a run where no handler looks."""
+
+
+@pytest.mark.parametrize("along", ["both", "time", "z"])
+def test_a_run_through_stacks_goes_on_behind_the_last_plane_on_disk(
+    along, make_stacks, tmp_path, digest, monkeypatch
+):
+    make_stacks("a", "TZYX")
+    (tmp_path / "stacks/a.labels.tif").unlink()
+    clicks = [PointPrompt(1, 2, (20, 22)), PointPrompt(2, SLICES + 2, (20, 24))]
+    clicks += [PointPrompt(2, 3, (20, 22))] if along == "time" else []
+    write_prompts(tmp_path / "stacks/a.prompts.json", clicks)
+    counted: list[int] = []
+    (whole,) = plan_of(tmp_path, "whole", along=along).jobs
+    run_movie(whole, lambda title, done, total: counted.append(done) or done > total)
+    assert counted == list(range(1, len(counted) + 1))
+    (job,) = plan_of(tmp_path, "cut", along=along).jobs
+    flush, seen = SpilledMasks.flush, []
+
+    def cut(masks):
+        """End the run between the state of every third plane and its masks."""
+        if masks.waiting():
+            seen.append(1)
+            if len(seen) % 3 == 0:
+                raise PowerCut
+        flush(masks)
+
+    done: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(SpilledMasks, "flush", cut)
+        while not (tmp_path / "cut/a").is_dir():
+            with contextlib.suppress(PowerCut):
+                run_movie(job, lambda title, count, total: done.append(count))
+    assert not set(counted) <= set(done)
+    assert len(done) == len(set(done))
     assert digest(tmp_path / "cut/a") == digest(tmp_path / "whole/a")
 
 

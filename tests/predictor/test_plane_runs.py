@@ -84,7 +84,7 @@ class TestBoth:
         for result in results:
             for one in result.objects:
                 assert session.masklets.record(one.object_id, result.frame) is not None
-        assert len(results) <= count_results(session, PropagateOptions()) + TIMES * 2
+        assert len(results) <= count_results(session, PropagateOptions())
 
     def test_backward_comes_to_the_same_cells(self, stacks, bundled):
         session = opened(stacks[0], PointPrompt(1, GRID.plane(2, 5), (22, 20)))

@@ -28,8 +28,9 @@ from napari_sam2.batch.seeding import search_of
 from napari_sam2.batch.sources import Sources
 from napari_sam2.predictor.automatic_masklets import AutomaticMasklets
 from napari_sam2.predictor.automatic_state import SearchState
-from napari_sam2.predictor.plane_runs import count_results
+from napari_sam2.predictor.plane_runs import count_results, propagate_planes
 from napari_sam2.predictor.results import FrameResult
+from napari_sam2.predictor.stack_state import StackState
 from napari_sam2.predictor.video import VideoPredictor
 from napari_sam2.tracking.quality import ObjectQuality
 
@@ -103,10 +104,10 @@ class _MovieRun:
         # The files of the movie are opened once for reading and for the outputs.
         self._movie = sources.open()
         self._predictor = _predictor(self._job, model)
-        # What stacks remember is not kept: their runs begin anew.
         self._is_line = self._movie.grid.is_line
-        if self._is_line and self._checkpoint.index.is_file():
-            self._opened, self._progress = MovieSession.go_on(
+        self._stack = None if self._is_line else StackState(forgets=True)
+        if self._checkpoint.index.is_file():
+            self._opened, self._progress, self._stack = MovieSession.go_on(
                 job, folder, self._movie, self._predictor, self._checkpoint
             )
         else:
@@ -148,6 +149,9 @@ class _MovieRun:
         """Return the results of the objects that have prompts, and how many they are in all."""
         session, before = self._opened.session, self._progress
         options = propagate_options(self._job, resume=True)
+        if self._stack is not None:
+            run = propagate_planes(self._predictor, session, options, self._stack)
+            return run, count_results(session, options)
         begun = {1: (1,), -1: (1, -1)}.get(before.step, ())
         left = count_results(session, options)
         return self._predictor.propagate(session, options, begun), before.count + left
@@ -171,7 +175,7 @@ class _MovieRun:
         if self._is_line:
             # What was encoded for this frame must not decide how the next one is computed.
             session.features.clear()
-            self._checkpoint.save(session, self._progress, masks.waiting())
+        self._checkpoint.save(session, self._progress, masks.waiting(), self._stack)
         masks.flush()
         self._peak = max(self._peak, self._process.memory_info().rss)
 

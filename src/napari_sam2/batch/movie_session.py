@@ -20,6 +20,7 @@ from napari_sam2.io.spilled_masks import SpilledMasks
 from napari_sam2.predictor.automatic_state import SearchState
 from napari_sam2.predictor.frames import ArrayFrames, IntensityMapping
 from napari_sam2.predictor.session import VideoSession
+from napari_sam2.predictor.stack_state import StackState
 from napari_sam2.predictor.video import VideoPredictor
 
 __all__ = ["MovieSession"]
@@ -99,7 +100,7 @@ class MovieSession:
         movie: PlaneMovie,
         predictor: VideoPredictor,
         checkpoint: Checkpoint,
-    ) -> tuple[MovieSession, Progress]:
+    ) -> tuple[MovieSession, Progress, StackState | None]:
         """Go on where a run was ended, with all that the engine remembered.
 
         Raises
@@ -113,7 +114,7 @@ class MovieSession:
         opened._take(record, with_objects=True)
         session = opened.session
         predictor.restore(session, [])
-        progress, waiting = checkpoint.load(session, str(predictor.runtime.device))
+        progress, waiting, stack = checkpoint.load(session, str(predictor.runtime.device))
         if progress.search is not None:
             opened._forget_but(SearchState.from_json(progress.search).object_ids)
         for frame, records in waiting.items():
@@ -125,7 +126,7 @@ class MovieSession:
         for object_id, state in session.objects.items():
             frames = opened.masks.frames_of(object_id).tolist()
             state.tracked = dict.fromkeys(frames, state.revision)
-        return opened, progress
+        return opened, progress, stack
 
     @classmethod
     def _open(

@@ -10,6 +10,7 @@ from napari_sam2.masklets import MaskRecord
 from napari_sam2.predictor.options import PropagateOptions
 from napari_sam2.predictor.results import FrameResult, ObjectResult
 from napari_sam2.predictor.session import VideoSession
+from napari_sam2.predictor.stack_state import StackState
 from napari_sam2.prompts import MaskPrompt, Prompt
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ class PlaneLine:
         plane = largest_on(self._session, object_id, self._planes)
         return plane is not None and self.seed(object_id, plane)
 
-    def track(self, predictor: VideoPredictor, options: PropagateOptions) -> Iterator[FrameResult]:
+    def track(
+        self, predictor: VideoPredictor, options: PropagateOptions, state: StackState
+    ) -> Iterator[FrameResult]:
         """Follow the objects along the line.
 
         Parameters
@@ -72,6 +75,8 @@ class PlaneLine:
         predictor : VideoPredictor
         options : PropagateOptions
             The range counts planes of the line.
+        state : StackState
+            If it knows a line in work, that was this one, and is gone on with.
 
         Yields
         ------
@@ -85,12 +90,24 @@ class PlaneLine:
         objects = self.objects
         if not objects:
             return
-        self._take_masks(predictor, objects, options.resume)
+        self._take_masks(objects, options.resume)
+        begun = state.line
+        if begun is None:
+            # What stays has to count as tracked.
+            locked = self.line.locks.frames
+            predictor.restore(self.line, [i for i in objects if options.resume or locked.get(i)])
+        else:
+            self._go_on(begun)
+        state.line = self.line
+        passes = {1: (1,), -1: (1, -1)}.get(state.passing, ())
+        self._let_go(state)
         seen: set[tuple[int, int]] = set()
-        for result in predictor.propagate(self.line, replace(options, objects=objects)):
+        for result in predictor.propagate(self.line, replace(options, objects=objects), passes):
             found = self._written(result)
             seen.update((one.object_id, one.frame) for one in found.objects)
+            state.passing = result.step
             yield found
+            self._let_go(state)
             self._take_prompts()
         if not options.resume:
             yield from self._emptied(objects, seen, options)
@@ -107,9 +124,22 @@ class PlaneLine:
                     moved = [at_frame(prompt, place) for prompt in group]
                     self.line.prompts.replace(object_id, place, moved)
 
-    def _take_masks(
-        self, predictor: VideoPredictor, objects: Iterable[int], is_resuming: bool
-    ) -> None:
+    def _go_on(self, begun: VideoSession) -> None:
+        """Take over what the engine knew along this line."""
+        for object_id, known in begun.objects.items():
+            self.line.objects[object_id] = known
+            for place in begun.masklets.frames(object_id):
+                record = begun.masklets.record(object_id, place)
+                if record is not None:
+                    self.line.masklets.write(object_id, place, record)
+            for place in known.bank.prompted:
+                known.bank.sources[place] = self.line.prompts.on(object_id, place)
+
+    def _let_go(self, state: StackState) -> None:
+        if state.forgets:
+            self._session.features.clear()
+
+    def _take_masks(self, objects: Iterable[int], is_resuming: bool) -> None:
         """Copy masks and locks, so that what is locked or not followed keeps its pixels."""
         whole = self._session.locks.whole
         self.line.locks.whole |= whole
@@ -123,9 +153,6 @@ class PlaneLine:
                     continue
                 if object_id not in objects or is_locked or is_resuming:
                     self.line.masklets.write(object_id, place, record)
-        # What stays has to count as tracked.
-        staying = [i for i in objects if is_resuming or self.line.locks.frames.get(i)]
-        predictor.restore(self.line, staying)
 
     def _written(self, result: FrameResult) -> FrameResult:
         """Write what was found on a plane of the line to the movie."""

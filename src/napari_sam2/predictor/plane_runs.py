@@ -19,7 +19,8 @@ from napari_sam2.predictor.plane_line import PlaneLine
 from napari_sam2.predictor.results import FrameResult
 from napari_sam2.predictor.run_plan import plan_runs
 from napari_sam2.predictor.session import VideoSession
-from napari_sam2.predictor.volume_run import VolumeRun, times_of
+from napari_sam2.predictor.stack_state import StackState
+from napari_sam2.predictor.volume_run import VolumeRun, most_results
 
 if TYPE_CHECKING:
     from napari_sam2.predictor.video import VideoPredictor
@@ -31,24 +32,43 @@ PATIENCE = 3
 
 
 def propagate_planes(
-    predictor: VideoPredictor, session: VideoSession, options: PropagateOptions
+    predictor: VideoPredictor,
+    session: VideoSession,
+    options: PropagateOptions,
+    state: StackState | None = None,
 ) -> Iterator[FrameResult]:
-    """Follow objects through a movie of stacks; see `VideoPredictor.propagate`."""
+    """Follow objects through a movie of stacks; see `VideoPredictor.propagate`.
+
+    Parameters
+    ----------
+    predictor : VideoPredictor
+    session : VideoSession
+        The engine has adopted it.
+    options : PropagateOptions
+    state : StackState, optional
+        Where an ended run with these options was: this one goes on there.
+    """
+    state = StackState() if state is None else state
     objects = _objects(session, options)
     grid = grid_of(session.frames)
     session.followed.along = options.along
     if options.along == "both":
         passes = replace(options, patience=options.patience or PATIENCE)
-        yield from VolumeRun(predictor, session, objects, passes).track()
+        yield from VolumeRun(predictor, session, objects, passes, state).track()
         return
     if options.along == "z":
         options = replace(options, patience=options.patience or PATIENCE)
-    for planes in _lines(session, grid, objects, options):
+    begun = state.place
+    for number, planes in enumerate(_lines(session, grid, objects, options)):
+        if begun is not None and number < begun:
+            continue
+        if number != begun:
+            state.enter(number)
         line = PlaneLine(session, planes, objects)
         if options.at is not None:
             for object_id in set(objects) - set(line.objects):
                 line.seed_from_largest(object_id)
-        yield from line.track(predictor, options)
+        yield from line.track(predictor, options, state)
 
 
 def count_results(session: VideoSession, options: PropagateOptions) -> int:
@@ -64,8 +84,7 @@ def count_results(session: VideoSession, options: PropagateOptions) -> int:
         return sum(len(run.frames) for run in plan_runs(session, options))
     objects = _objects(session, options)
     if options.along == "both":
-        first, last = times_of(grid, options)
-        return (last - first + 1) * (grid.slices + 1)
+        return most_results(session, objects, options)
     total = 0
     for planes in _lines(session, grid, objects, options):
         line = PlaneLine(session, planes, objects)

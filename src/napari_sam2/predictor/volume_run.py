@@ -13,6 +13,7 @@ from napari_sam2.predictor.options import PropagateOptions
 from napari_sam2.predictor.plane_line import EMPTY, PlaneLine, largest_on
 from napari_sam2.predictor.results import FrameResult, ObjectResult
 from napari_sam2.predictor.session import VideoSession
+from napari_sam2.predictor.stack_state import StackState
 from napari_sam2.prompts import MaskPrompt
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class HandOver:
     object_id : int
     keeps_others : bool
         Whether the masks of all others are certain: nothing is taken from them.
+    line : VideoSession, optional
+        The line through time along which it was handed over before.
     """
 
     def __init__(
@@ -40,13 +43,19 @@ class HandOver:
         session: VideoSession,
         object_id: int,
         keeps_others: bool = False,
+        line: VideoSession | None = None,
     ) -> None:
         self._predictor = predictor
         self._session = session
         self._object_id = object_id
         self._keeps_others = keeps_others
         self._grid = grid_of(session.frames)
-        self._line = session.on_line(self._grid.along_time(0))
+        self._line = line or session.on_line(self._grid.along_time(0))
+
+    @property
+    def line(self) -> VideoSession:
+        """The line through time; on which slice it is at each is decided on the way."""
+        return self._line
 
     def begin(self, time: int) -> bool:
         """Go on from the largest mask of a time; whether there is one."""
@@ -102,6 +111,8 @@ class VolumeRun:
     objects : sequence of int
     options : PropagateOptions
         The range counts times.
+    state : StackState
+        Where it begins, and where it is.
     """
 
     def __init__(
@@ -110,6 +121,7 @@ class VolumeRun:
         session: VideoSession,
         objects: Sequence[int],
         options: PropagateOptions,
+        state: StackState,
     ) -> None:
         self._predictor = predictor
         self._session = session
@@ -117,61 +129,75 @@ class VolumeRun:
         self._options = options
         self._grid = grid_of(session.frames)
         self._passes = replace(options, direction="both", start=None, stop=None)
-        self._chains = {i: HandOver(predictor, session, i) for i in objects}
+        self._state = state
+        self._chains = {
+            i: HandOver(predictor, session, i, line=state.chains.get(i)) for i in objects
+        }
+        state.chains = {i: chain.line for i, chain in self._chains.items()}
 
     def track(self) -> Iterator[FrameResult]:
         """Yield one result a plane, and before it one for each slice of hand-over."""
         first, last = times_of(self._grid, self._options)
-        direction = self._options.direction
-        if direction != "backward":
-            yield from self._sweep(range(first, last + 1), 1, is_second=False)
-        if direction != "forward":
-            yield from self._sweep(range(last, first - 1, -1), -1, is_second=direction == "both")
+        ways = {"forward": (1,), "backward": (-1,), "both": (1, -1)}[self._options.direction]
+        for number, step in enumerate(ways):
+            if number >= self._state.sweep:
+                yield from self._sweep(range(first, last + 1)[::step], step, number == 1)
+                self._state.turn()
 
     def _sweep(self, times: range, step: int, is_second: bool) -> Iterator[FrameResult]:
         """Go through times in one direction; a second sweep leaves out where the first began."""
         is_last = step == -1 and not is_second
-        anchors = {i: (max if is_last else min)(self._times(i)) for i in self._objects}
-        slices: dict[int, int] = {}
-        for time in times:
+        choose = max if is_last else min
+        anchors = {i: choose(_prompted_times(self._session, i)) for i in self._objects}
+        begun = self._state.place
+        for time in times if begun is None else times[times.index(begun) :]:
             active = [i for i in self._objects if (time - anchors[i]) * step >= 0]
             if is_second:
-                for object_id in [i for i in active if time == anchors[i]]:
-                    self._remember(object_id, time, slices)
+                if time != begun:
+                    for object_id in [i for i in active if time == anchors[i]]:
+                        self._remember(object_id, time)
                 active = [i for i in active if time != anchors[i]]
             if active:
-                yield from self._visit(time, step, active, slices)
+                if time != begun:
+                    waiting = tuple(i for i in active if not self._is_done(i, time))
+                    self._state.enter(time, waiting)
+                yield from self._visit(time, step, active)
 
-    def _visit(
-        self, time: int, step: int, active: list[int], slices: dict[int, int]
-    ) -> Iterator[FrameResult]:
+    def _visit(self, time: int, step: int, active: list[int]) -> Iterator[FrameResult]:
         """Hand objects over to a time and follow them through its depth."""
-        planes = self._grid.along_z(time)
-        waiting = [i for i in active if not self._is_done(i, time)]
-        line = PlaneLine(self._session, planes, waiting)
+        state, planes = self._state, self._grid.along_z(time)
+        line = PlaneLine(self._session, planes, state.waiting)
         prompted = set(line.objects)
-        for object_id in waiting:
-            if object_id not in prompted and object_id in slices:
-                plane, record = self._chains[object_id].step(time, step, slices[object_id])
-                if not self._session.locks.holds(object_id, plane):
-                    self._session.masklets.write(object_id, plane, record)
-                result = ObjectResult(object_id, plane, record)
-                yield FrameResult(plane, (result,), self._session.generation, 0.0)
-                if not line.seed(object_id, plane):
-                    yield from self._emptied(object_id, planes)
-        yield from line.track(self._predictor, self._passes)
+        for object_id in state.waiting:
+            if object_id in prompted or object_id not in state.slices:
+                continue
+            if object_id not in state.handed:
+                yield self._handed_over(object_id, time, step)
+            if not line.seed(object_id, state.handed[object_id]):
+                yield from self._emptied(object_id, planes)
+        yield from line.track(self._predictor, self._passes, state)
         for object_id in active:
             # From a prompt, and from masks that a run with resume leaves, memory begins anew.
-            if object_id in prompted or object_id not in waiting:
-                self._remember(object_id, time, slices)
+            if object_id in prompted or object_id not in state.waiting:
+                self._remember(object_id, time)
             elif (plane_now := self._chains[object_id].middle(time)) is not None:
-                slices[object_id] = self._grid.place(plane_now)[1]
+                state.slices[object_id] = self._grid.place(plane_now)[1]
 
-    def _remember(self, object_id: int, time: int, slices: dict[int, int]) -> None:
+    def _handed_over(self, object_id: int, time: int, step: int) -> FrameResult:
+        """Find an object at a time in the slice where it was before."""
+        chain, z = self._chains[object_id], self._state.slices[object_id]
+        plane, record = chain.step(time, step, z)
+        if not self._session.locks.holds(object_id, plane):
+            self._session.masklets.write(object_id, plane, record)
+        self._state.handed[object_id] = plane
+        result = ObjectResult(object_id, plane, record)
+        return FrameResult(plane, (result,), self._session.generation, 0.0)
+
+    def _remember(self, object_id: int, time: int) -> None:
         chain = self._chains[object_id]
         plane = chain.middle(time)
         if plane is not None and chain.begin(time):
-            slices[object_id] = self._grid.place(plane)[1]
+            self._state.slices[object_id] = self._grid.place(plane)[1]
 
     def _emptied(self, object_id: int, planes: range) -> Iterator[FrameResult]:
         """Empty the masks of an earlier run at a time on which the object is gone."""
@@ -193,10 +219,22 @@ class VolumeRun:
             if (record := self._session.masklets.record(object_id, plane))
         )
 
-    def _times(self, object_id: int) -> list[int]:
-        """Return the times at which an object has prompts, ascending; it has some."""
-        frames = self._session.prompts.frames(object_id)
-        return sorted({self._grid.place(frame)[0] for frame in frames})
+
+def most_results(session: VideoSession, objects: Sequence[int], options: PropagateOptions) -> int:
+    """Return how many results a run along both yields at most; see `plane_runs.count_results`."""
+    grid = grid_of(session.frames)
+    first, last = times_of(grid, options)
+    choose = max if options.direction == "backward" else min
+    anchors = [choose(_prompted_times(session, i)) for i in objects]
+    total = 0
+    for time in range(first, last + 1):
+        ahead = 0 if options.direction == "backward" else sum(time >= one for one in anchors)
+        back = 0 if options.direction == "forward" else sum(time <= one for one in anchors)
+        if options.direction == "both":
+            back -= anchors.count(time)  # has been met on the way forward
+        # Objects that are largest on different slices go through depth in two passes.
+        total += sum(n + grid.slices * min(n, 2) for n in (ahead, back))
+    return total
 
 
 def times_of(grid: PlaneGrid, options: PropagateOptions) -> tuple[int, int]:
@@ -216,3 +254,9 @@ def times_of(grid: PlaneGrid, options: PropagateOptions) -> tuple[int, int]:
             "the first may not lie behind the last"
         )
     return start, stop
+
+
+def _prompted_times(session: VideoSession, object_id: int) -> list[int]:
+    """Return the times at which an object has prompts, ascending; it has some."""
+    grid = grid_of(session.frames)
+    return sorted({grid.place(frame)[0] for frame in session.prompts.frames(object_id)})
