@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from napari_sam2.batch.cluster_options import Cluster, read_cluster
 from napari_sam2.batch.job_spec import JobSpec
 from napari_sam2.batch.jobs_file import read_jobs, write_jobs
 from napari_sam2.batch.plan import PlanError, plan_batch
@@ -117,3 +118,22 @@ def test_a_report_that_somebody_else_wrote_is_not_replaced(make_movie, tmp_path)
     (tmp_path / "out/batch_report.html").write_text("<p>mine</p>")
     with pytest.raises(PlanError, match="was not written by a batch"):
         plan_batch(read_jobs(movie.parent, {"out": str(tmp_path / "out")}))
+
+
+def test_where_a_batch_runs_is_said_by_the_file_and_the_command_line_goes_before(tmp_path):
+    jobs = [JobSpec(movie=str(tmp_path / "a.tif"), automatic=True, along="z")]
+    written = write_jobs(tmp_path / "jobs.toml", jobs, Cluster(workers=4, block=50))
+    assert read_jobs(written) == jobs
+    assert read_cluster(written) == Cluster(workers=4, block=50)
+    said = {"workers": None, "retries": 0, "block": 20}
+    assert read_cluster(written, said) == Cluster(workers=4, retries=0, block=20)
+    assert read_cluster(tmp_path).is_here
+    for text, problem in (
+        ("[cluster]\nwalltime = 8\n", "unknown 'walltime'"),
+        ("[cluster]\nworkers = 0\n", "workers is 0: give a number from 1"),
+        ("[cluster]\nblock = 5\n", "--block divides work among workers"),
+        ("cluster = 5\n", "a table"),
+    ):
+        written.write_text(text)
+        with pytest.raises(ValueError, match=problem):
+            read_cluster(written)

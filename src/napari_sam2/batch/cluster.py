@@ -11,45 +11,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from napari_sam2.batch.cluster_options import Cluster
 from napari_sam2.batch.movie_report import MovieReport
 from napari_sam2.batch.movie_run import Watch, run_movie
 from napari_sam2.batch.plan import BatchPlan, PlannedJob
 from napari_sam2.batch.runner import BatchReport, failed, finished, report_of
+from napari_sam2.batch.worker_log import noting_task, what_happened
 
-__all__ = ["Cluster", "run_on_cluster"]
+__all__ = ["run_on_cluster"]
 
 _PATIENCE = 8
 """Seconds for a scheduler to answer."""
 _TOPIC = "napari-sam2"
 _DEATHS = 3
 """Workers that may die over one movie before it is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Where to run.
-
-    Attributes
-    ----------
-    workers : int or None
-        Processes of a cluster on this machine; one for each CUDA device, or two, if None.
-    scheduler : str or None
-        Address of a running scheduler, such as ``tcp://host:8786``, or the JSON file that tells
-        it, instead.
-    retries : int
-        How often a movie that failed is tried again.
-    block : int or None
-        Frames of one task, each direction counted; the whole movie if None. A movie of stacks is
-        one task always.
-    """
-
-    workers: int | None = None
-    scheduler: str | None = None
-    retries: int = 1
-    block: int | None = None
 
 
 def run_on_cluster(
@@ -76,7 +54,7 @@ def run_on_cluster(
     Returns
     -------
     BatchReport
-        Its events tell of workers that died.
+        Its events tell of workers that went away.
 
     Raises
     ------
@@ -97,7 +75,7 @@ def run_on_cluster(
                 job.folder.clear(job.spec)
         client.subscribe_topic(_TOPIC, lambda event: watch(*event[1]))
         _Tasks(client, plan, cluster).collect(done, said)
-        events = _deaths(client)
+        events = what_happened(client)
     return report_of(plan, done, events)
 
 
@@ -135,7 +113,7 @@ class _Tasks:
                     continue
                 done[number] = one
                 said(one)
-                report_of(self._plan, done, _deaths(self._client))
+                report_of(self._plan, done, what_happened(self._client))
         except KeyboardInterrupt:
             self._client.cancel(list(self._waiting))
             for number, job in enumerate(self._plan.jobs):
@@ -151,8 +129,8 @@ class _Tasks:
         key = f"{job.spec.title} ({number + 1})"
         if self._blocks[number] > 1:
             key += f" block {self._blocks[number]}"
-        block = self._cluster.block if job.grid.is_line else None
-        future = self._client.submit(_run, job, block, key=key, retries=self._cluster.retries)
+        settings = {"key": key, "retries": self._cluster.retries}
+        future = self._client.submit(_run, job, self._cluster.block, **settings)
         self._waiting[future] = number
         return future
 
@@ -166,7 +144,7 @@ def _run(job: PlannedJob, block: int | None) -> MovieReport:
     planned = replace(job, spec=replace(job.spec, device=job.spec.device or _device(worker.name)))
     try:
         # Frames that are read lazily are read here, not handed to the cluster as tasks.
-        with dask.config.set(scheduler="synchronous"):
+        with dask.config.set(scheduler="synchronous"), noting_task(worker):
             report = run_movie(planned, _Pace(worker, block))
     except (ValueError, FileNotFoundError) as error:
         return failed(planned, error)
@@ -252,15 +230,3 @@ def _default_workers() -> int:
     import torch
 
     return torch.cuda.device_count() or 2
-
-
-def _deaths(client: Any) -> list[str]:
-    """Say which workers went away while the batch ran."""
-    found = []
-    for _, event in client.get_events("all"):
-        if event.get("action") == "remove-worker" and not event.get("expected"):
-            tasks = ", ".join(map(str, event.get("processing-tasks", ())))
-            work = f"it worked on, or was to work on, {tasks}: others go on from the last frames"
-            ending = work if tasks else "it had nothing to do"
-            found.append(f"worker {event['worker']} went away; {ending}")
-    return found

@@ -1,9 +1,10 @@
 """Lists of jobs: a TOML or CSV file, a folder of movies, or a pattern of their names.
 
-TOML has one table ``[[jobs]]`` a movie and, if wanted, ``[defaults]`` for all of them; CSV one row
-a movie with the same names as columns. Paths start from the folder of the file. In a folder each
-movie is a job whose prompts lie beside it: for ``cells.tif`` the first of ``cells.sam2``,
-``cells.prompts.json``, ``cells.prompts.csv``, ``cells.labels.tif`` and ``cells.labels.zarr``.
+TOML has one table ``[[jobs]]`` a movie and, if wanted, ``[defaults]`` for all of them and
+``[cluster]`` that says where they run (see `cluster_options`); CSV has one row a movie with the
+same names as columns. Paths start from the folder of the file. In a folder each movie is a job
+whose prompts lie beside it: for ``cells.tif`` the first of ``cells.sam2``, ``cells.prompts.json``,
+``cells.prompts.csv``, ``cells.labels.tif`` and ``cells.labels.zarr``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
+from napari_sam2.batch.cluster_options import Cluster
 from napari_sam2.batch.job_spec import SEEDS, JobSpec
 from napari_sam2.io.writing import writing_whole
 
@@ -88,8 +90,14 @@ def read_jobs(
     ]
 
 
-def write_jobs(path: str | Path, jobs: Iterable[JobSpec], *, overwrite: bool = False) -> Path:
-    """Write jobs as TOML, one table a movie.
+def write_jobs(
+    path: str | Path,
+    jobs: Iterable[JobSpec],
+    cluster: Cluster | None = None,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write jobs as TOML, one table a movie, and where they run.
 
     Raises
     ------
@@ -97,19 +105,21 @@ def write_jobs(path: str | Path, jobs: Iterable[JobSpec], *, overwrite: bool = F
         If there is a file and `overwrite` is off.
     """
     path = Path(path)
-    tables = []
+    given = {} if cluster is None else cluster.given()
+    tables = [_table("[cluster]", given)] if given else []
     for job in jobs:
-        lines = ["[[jobs]]"]
-        for one in fields(job):
-            value = getattr(job, one.name)
-            if value != one.default:
-                # TOML writes text, numbers, lists and booleans as JSON does.
-                written = json.dumps(list(value) if isinstance(value, tuple) else value)
-                lines.append(f"{one.name} = {written}")
-        tables.append("\n".join(lines) + "\n")
+        values = {one.name: (getattr(job, one.name), one.default) for one in fields(job)}
+        said = {key: value for key, (value, usual) in values.items() if value != usual}
+        tables.append(_table("[[jobs]]", said))
     with writing_whole(path, overwrite=overwrite) as unfinished:
         unfinished.write_text("\n".join(tables), encoding="utf-8")
     return path
+
+
+def _table(head: str, values: Mapping[str, Any]) -> str:
+    # TOML writes text, numbers, lists and booleans as JSON does.
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+    return "\n".join([head, *(f"{key} = {json.dumps(v)}" for key, v in plain.items())]) + "\n"
 
 
 Row = tuple[str, dict[str, Any]]
@@ -122,10 +132,10 @@ def _of_toml(path: Path) -> Iterator[Row]:
         raise ValueError(f"{path} is no valid TOML: {error}") from error
     defaults = content.get("defaults", {})
     jobs = content.get("jobs", [])
-    strange = sorted(set(content) - {"defaults", "jobs"})
+    strange = sorted(set(content) - {"defaults", "jobs", "cluster"})
     if strange or not isinstance(jobs, list) or not isinstance(defaults, dict):
         raise ValueError(
-            f"{path} has {strange or 'no list of jobs'}: write [defaults] and [[jobs]]"
+            f"{path} has {strange or 'no list of jobs'}: write [defaults], [cluster] and [[jobs]]"
         )
     for number, job in enumerate(jobs, start=1):
         yield f"job {number}", {**defaults, **job}

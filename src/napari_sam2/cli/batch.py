@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from napari_sam2.batch.cluster_options import help_of, read_cluster
 from napari_sam2.cli.console import batch_progress, say, say_movie_as_line, say_problems
 from napari_sam2.cli.options import Device, Precision
 from napari_sam2.cli.track import INTERRUPTED
 
 if TYPE_CHECKING:
-    from napari_sam2.batch.cluster import Cluster
+    from napari_sam2.batch.cluster_options import Cluster
     from napari_sam2.batch.movie_report import MovieReport
     from napari_sam2.batch.plan import BatchPlan
     from napari_sam2.batch.runner import BatchReport
@@ -33,20 +34,15 @@ Labels = Annotated[Path | None, typer.Option(help="Label image for jobs without.
 Automatic = Annotated[
     bool, typer.Option("--automatic", help="Find the objects of jobs without prompts.")
 ]
+Along = Annotated[
+    Literal["both", "time", "z"] | None,
+    typer.Option(help="Way through stacks, for jobs that name none."),
+]
 Network = Annotated[str | None, typer.Option("--model", help="Network for jobs that name none.")]
-Workers = Annotated[
-    int | None, typer.Option(help="Run so many movies at once on a local Dask cluster.", min=1)
-]
-Scheduler = Annotated[
-    str | None, typer.Option(help="Run on a Dask cluster: tcp://host:8786 or its JSON file.")
-]
-Retries = Annotated[
-    int, typer.Option(help="How often Dask tries a movie again that failed.", min=0)
-]
-Block = Annotated[
-    int | None,
-    typer.Option(help="Frames of one task on Dask; the next, on any worker, goes on.", min=1),
-]
+Workers = Annotated[int | None, typer.Option(help=help_of("workers"), min=1)]
+Scheduler = Annotated[str | None, typer.Option(help=help_of("scheduler"))]
+Retries = Annotated[int | None, typer.Option(help=help_of("retries"), min=0)]
+Block = Annotated[int | None, typer.Option(help=help_of("block"), min=1)]
 Plan = Annotated[bool, typer.Option("--plan", help="Check everything and stop there.")]
 KeepGoing = Annotated[
     bool, typer.Option("--keep-going", help="Leave out jobs that cannot be started.")
@@ -64,12 +60,13 @@ def batch(
     prompts: Prompts = None,
     labels: Labels = None,
     automatic: Automatic = False,
+    along: Along = None,
     model: Network = None,
     device: Device = None,
     dtype: Precision = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
-    retries: Retries = 1,
+    retries: Retries = None,
     block: Block = None,
     plan: Plan = False,
     keep_going: KeepGoing = False,
@@ -81,23 +78,19 @@ def batch(
     Everything is checked before any work starts, and a movie that fails stops no other. Each folder
     of results ends with batch_report.html and batch_report.csv.
     """
-    from napari_sam2.batch.cluster import Cluster
-
     common: dict[str, Any] = {
         "out": out and str(out), "outputs": outputs, "model": model,
-        "device": device, "dtype": dtype,
+        "device": device, "dtype": dtype, "along": along,
     }  # fmt: skip
     seeds = {
         "prompts": prompts and str(prompts.absolute()),
         "labels": labels and str(labels.absolute()),
         "automatic": automatic or None,
     }
-    is_here = not (workers or scheduler)
-    if block and is_here:
-        raise ValueError("--block divides work among workers: give --workers or --scheduler, too")
+    where = {"workers": workers, "scheduler": scheduler, "retries": retries, "block": block}
+    cluster = read_cluster(jobs, where)
     planned = _planned((jobs, common, seeds), overwrite=overwrite, keep_going=keep_going)
     if not plan:
-        cluster = None if is_here else Cluster(workers, scheduler, retries, block)
         _conclude(_run(planned, cluster, overwrite=overwrite, as_lines=as_lines))
 
 
@@ -123,16 +116,14 @@ def _count_waiting(planned: BatchPlan, overwrite: bool) -> int:
     return len(planned.jobs) if overwrite else len(planned.waiting)
 
 
-def _run(
-    planned: BatchPlan, cluster: Cluster | None, *, overwrite: bool, as_lines: bool
-) -> BatchReport:
+def _run(planned: BatchPlan, cluster: Cluster, *, overwrite: bool, as_lines: bool) -> BatchReport:
     """Run what was planned, in this process or on a cluster, and say what ends."""
     from napari_sam2.batch.cluster import run_on_cluster
     from napari_sam2.batch.runner import run_batch
 
     said = say_movie_as_line if as_lines else _say_movie
     with batch_progress(_count_waiting(planned, overwrite), as_lines=as_lines) as watch:
-        if cluster is None:
+        if cluster.is_here:
             return run_batch(planned, watch, overwrite=overwrite, said=said)
         return run_on_cluster(planned, cluster, watch, overwrite=overwrite, said=said)
 

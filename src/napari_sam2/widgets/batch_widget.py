@@ -20,9 +20,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam2.batch.cluster_options import read_cluster
 from napari_sam2.batch.job_spec import JobSpec
 from napari_sam2.batch.jobs_file import read_jobs, write_jobs
 from napari_sam2.batch.report import REPORT
+from napari_sam2.widgets.batch_options import BatchOptions
 from napari_sam2.widgets.batch_process import BatchProcess
 from napari_sam2.widgets.object_panel import plain_button
 
@@ -72,6 +74,8 @@ class BatchWidget(QWidget):
                 found = [JobSpec.parse({"session": str(path)}, Path.cwd())]
             elif path.suffix in (".toml", ".csv") or (path.is_dir() and path.suffix != ".zarr"):
                 found = read_jobs(path)
+                if path.suffix == ".toml":
+                    self.options.show(read_cluster(path))
             else:
                 beside = read_jobs(path.parent)
                 found = [job for job in beside if Path(job.movie) == path.absolute()]
@@ -91,10 +95,12 @@ class BatchWidget(QWidget):
         folder = Path(out).expanduser().absolute()
         outputs = tuple(self.outputs_edit.text().replace(",", " ").split())
         kind = self.seeds_box.currentData()
-        jobs = [_completed(job, str(folder), outputs, kind) for job in self.jobs]
+        completed = [self.options.completed(job) for job in self.jobs]
+        jobs = [_completed(job, str(folder), outputs, kind) for job in completed]
         folder.mkdir(parents=True, exist_ok=True)
         self._parts.clear()
-        self.process.start(write_jobs(folder / JOBS_FILE, jobs, overwrite=True))
+        written = write_jobs(folder / JOBS_FILE, jobs, self.options.cluster, overwrite=True)
+        self.process.start(written)
         self._refresh_buttons()
 
     def cancel(self) -> None:
@@ -144,6 +150,7 @@ class BatchWidget(QWidget):
         self._fields.addRow("Prompts", self.seeds_box)
         self._fields.addRow("Results", line)
         self._fields.addRow("Outputs", self.outputs_edit)
+        self.options = BatchOptions(self._fields)
         self.bar = QProgressBar()
 
     def _make_buttons(self) -> None:

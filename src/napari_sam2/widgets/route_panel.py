@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from napari_sam2.predictor.options import Along
     from napari_sam2.widgets.route import Route
 
-_WAYS: dict[Along, str] = {"both": "Time and z", "time": "Time", "z": "Z"}
+WAYS: dict[Along, str] = {"both": "Time and z", "time": "Time", "z": "Z"}
 
 
 class RoutePanel(QWidget):
@@ -27,7 +27,7 @@ class RoutePanel(QWidget):
         super().__init__()
         self._route = route
         self.along_box = QComboBox()
-        self.along_box.addItems(list(_WAYS.values()))
+        self.along_box.addItems(list(WAYS.values()))
         self.along_box.setToolTip(
             "Time and z: through z at each time, and from the middle slice to the next time.\n"
             "Time: in the slices with prompts. Z: at the times with prompts.\n"
@@ -54,12 +54,12 @@ class RoutePanel(QWidget):
         self._show_route()
 
     def _show_route(self) -> None:
-        self.along_box.setCurrentIndex(list(_WAYS).index(self._route.along))
+        self.along_box.setCurrentIndex(list(WAYS).index(self._route.along))
         self.here_box.setChecked(self._route.only_here)
         self.here_box.setEnabled(self._route.along != "both")
 
     def _choose(self, index: int) -> None:
-        self._route.along = list(_WAYS)[index]
+        self._route.along = list(WAYS)[index]
 
     def _toggle(self, is_on: bool) -> None:
         self._route.only_here = is_on
