@@ -59,7 +59,7 @@ def test_a_worker_that_is_killed_costs_nothing(make_movie, tmp_path, digest, mon
     page = (tmp_path / "there" / REPORT).read_text()
     assert re.search(
         rf"\(process {killed[0]}\) went away, its connection ended: it died, or was killed; "
-        r"a \(1\) was in work",
+        r"it worked on a \(1\): gone on with",
         page,
     )
     assert page.count("went away") == 1

@@ -25,6 +25,8 @@ __all__ = ["run_on_cluster"]
 
 _PATIENCE = 8
 """Seconds for a scheduler to answer."""
+_RESTART = "10 minutes"
+"""Time for a worker here to come back after its process died."""
 _TOPIC = "napari-sam2"
 _DEATHS = 3
 """Workers that may die over one movie before it is given up."""
@@ -212,6 +214,9 @@ def _client(cluster: Cluster) -> Iterator[Any]:
         "distributed.scheduler.allowed-failures": _DEATHS,
         # A worker here that dies is known at once; one that is silent for long is only busy.
         "distributed.scheduler.worker-ttl": None,
+        # One that is started in place of a dead one is stopped again if it is not there in time:
+        # 15 seconds are too few for it on a busy machine.
+        "distributed.deploy.lost-worker-timeout": _RESTART,
     }
     with (
         dask.config.set(settings),

@@ -71,9 +71,9 @@ def _gone(event: dict[str, Any], tasks: list[dict[str, Any]]) -> str:
     waiting = [task for task in given if not last.get(task)]
     parts = []
     if begun:
-        parts.append(f"{', '.join(begun)} was in work, and goes on from the last frame on disk")
+        parts.append(f"it worked on {', '.join(begun)}: gone on with from the last frame on disk")
     if waiting:
-        parts.append(f"{', '.join(waiting)} had not been begun, and begins elsewhere")
+        parts.append(f"next were {', '.join(waiting)}: others take that")
     left = "; ".join(parts) or "it had nothing to do"
     process = f" (process {own[-1]['pid']})" if own else ""
     cause = str(event.get("stimulus_id", "")).rsplit("-", 1)[0]
