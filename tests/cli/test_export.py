@@ -38,6 +38,17 @@ def test_a_session_is_measured(command, session, tmp_path, movie) -> None:
     assert tracks.mean_speed_um_per_min.tolist() == [0.25, 0.25]
 
 
+def test_the_size_of_pixels_that_an_import_was_told_stays(
+    command, session, tmp_path, movie_path
+) -> None:
+    done = command("import", session, "--movie", movie_path, "--out", tmp_path / "b.sam2",
+                   "--pixel-size", "0.5")  # fmt: skip
+    assert done.status == 0, done.err
+    assert command("export", tmp_path / "b.sam2", tmp_path / "b.csv").status == 0
+    table = pd.read_csv(tmp_path / "b.csv")
+    assert table.y_um.tolist() == (0.5 * table.y).tolist()
+
+
 def test_the_format_can_be_named(command, session, tmp_path) -> None:
     done = command("export", session, tmp_path / "paths.csv", "--format", "napari-tracks")
     assert done.status == 0, done.err

@@ -33,7 +33,11 @@ def painted(objects, time: int) -> np.ndarray:
 @KINDS
 def test_ome_tiff_has_labels_axes_and_scale(kind, request, tmp_path) -> None:
     objects = open_tracked(request.getfixturevalue(kind))
-    path = export(objects, tmp_path / "labels.ome.tif").path
+    done = export(objects, tmp_path / "labels.ome.tif")
+    assert any("mothers of 2 daughters are not in it" in note for note in done.notes) == (
+        len(objects.lineage) > 0
+    )
+    path = done.path
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
         assert tiff.is_ome

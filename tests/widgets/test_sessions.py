@@ -7,10 +7,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from napari.layers._source import layer_source
 
+from napari_sam2.io.calibration import Calibration
+from napari_sam2.io.open_tracked import open_tracked
 from napari_sam2.io.session_file import read_session
 from napari_sam2.widgets.sessions import default_place
 
@@ -224,3 +227,26 @@ def test_what_the_network_saw_comes_back(make_controller, movie_file, answered, 
     (told,) = [s for s in alone.told if "Session cells.sam2 is open" in s.text]
     assert "the session shows membrane, too: open it" in told.text
     assert alone.layers.masklets.frames(1)
+
+
+def test_the_size_of_pixels_stays_with_the_session(
+    make_controller, movie_file, answered, drive, tmp_path
+) -> None:
+    viewer, controller = make_controller()
+    units = ("minute", "micrometer", "micrometer")
+    with layer_source(path=str(movie_file)):
+        pixels = tifffile.imread(movie_file)
+        image = viewer.add_image(pixels, name="cells", scale=(2, 0.5, 0.5), units=units)
+    controller.set_image(image)
+    answered(controller, lambda: controller.layers.points.add((1, 30, 30)))
+    wait_saved(controller)
+    controller.close()
+    _, again = open_file(make_controller, movie_file)  # the file says nothing of a scale
+    answered(again, lambda: again.layers.points.add((2, 30, 30)))
+    wait_saved(again)
+    known = open_tracked(movie_file.with_suffix(".sam2")).calibration
+    assert known == Calibration((0.5, 0.5, 0.5), "micrometer", 2.0, "minute")
+    assert again.sessions.exports.begin(tmp_path / "out.csv")
+    again.sessions.exports.wait(60)
+    row = pd.read_csv(tmp_path / "out.csv").iloc[0]
+    assert (row.t_min, row.y_um) == (2 * row.t, 0.5 * row.y)

@@ -72,10 +72,12 @@ def write_strip(folder: MovieFolder, opened: MovieSession) -> None:
 
 def _objects(job: JobSpec, opened: MovieSession, movie: PlaneMovie) -> TrackedObjects:
     path = opened.home.movie.path
-    is_local = path is not None and "://" not in path
+    known = Calibration.from_settings(opened.settings)
+    if known == Calibration() and path is not None and "://" not in path:
+        known = read_calibration(path)
     return replace(
         objects_of(opened.document, job.title, opened.masks),
-        calibration=read_calibration(path) if is_local and path else Calibration(),
+        calibration=known,
         movie=movie,
         grid=movie.grid,
     )

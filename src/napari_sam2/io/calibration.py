@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -102,6 +102,20 @@ class Calibration:
             known["T"] if in_time else plain.interval,
             time if in_time else plain.time_unit,
         )
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Calibration:
+        """Read what a session says, where one was noted; see `as_settings`."""
+        known = settings.get("calibration") or {}
+        try:
+            values = {**known, "pixel": tuple(known["pixel"])} if known else {}
+            return cls(**values)
+        except (KeyError, TypeError, ValueError):
+            return cls()  # written by hand, or by another version
+
+    def as_settings(self) -> dict[str, Any]:
+        """Return what a session notes: nothing where nothing is known."""
+        return {"calibration": asdict(self)} if self != Calibration() else {}
 
 
 def unit_name(written: str | None, unknown: str) -> str:

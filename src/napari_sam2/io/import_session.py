@@ -86,7 +86,8 @@ def import_session(
     pixels = read_planes(movie, axes)
     known = calibration or read_calibration(movie)
     document, notes = _document(Path(source).expanduser(), pixels, known)
-    settings: dict[str, Any] = {"imported_from": str(Path(source).expanduser().absolute())}
+    origin = str(Path(source).expanduser().absolute())
+    settings: dict[str, Any] = {"imported_from": origin, **known.as_settings()}
     if axes is not None:
         settings["axes"] = axes
     stamp = MovieStamp.of(pixels, movie)

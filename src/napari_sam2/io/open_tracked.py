@@ -44,7 +44,8 @@ def open_tracked(
     Returns
     -------
     TrackedObjects
-        With the movie, if it is there, and what that says of the size of its pixels.
+        With the movie, if it is there, and what the session or else the movie says of the size of
+        its pixels.
 
     Raises
     ------
@@ -60,7 +61,10 @@ def open_tracked(
         shape = record.movie.shape
         masks = SpilledMasks(SessionMasks(folder, shape), shape)
         objects = objects_of(record.document, Path(record.movie.path or folder).stem, masks)
-        return _with_movie(objects, movie, record.movie.path, axes, record.settings.get("axes"))
+        shown = record.settings.get("axes")
+        objects = _with_movie(objects, movie, record.movie.path, axes, shown)
+        noted = Calibration.from_settings(record.settings)
+        return objects if noted == Calibration() else replace(objects, calibration=noted)
     if (where / "run.json").is_file():
         return _open_results(where, movie, axes)
     if find_challenge_folder(where) is not None:

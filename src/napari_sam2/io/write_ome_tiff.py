@@ -75,7 +75,12 @@ def write_ome_tiff(
                 **_sizes(objects.calibration),
             },
         )
-    return painter.notes()
+    count = len(objects.lineage.graph())
+    lost = [
+        f"mothers of {count} daughter{'s' * (count != 1)} are not in it: CTC, GEFF and the "
+        "tables have them"
+    ]
+    return [*painter.notes(), *(lost if count else [])]
 
 
 def _planes(

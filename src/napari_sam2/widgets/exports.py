@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_sam2.io.calibration import Calibration, read_calibration
 from napari_sam2.io.export import FORMATS, Exported, export, format_of
 from napari_sam2.io.open_tracked import objects_of
 from napari_sam2.io.tracked_objects import TrackedObjects
-from napari_sam2.widgets.source import level_data
+from napari_sam2.widgets.pixel_size import size_of
 from napari_sam2.widgets.status import Status
 
 if TYPE_CHECKING:
-    from napari.layers import Image
     from numpy.typing import NDArray
 
-    from napari_sam2.planes import AxisLayout
     from napari_sam2.predictor.frames import ArrayFrames
     from napari_sam2.widgets.open_movie import OpenMovie
 
@@ -156,7 +153,7 @@ def _objects_of(movie: OpenMovie) -> TrackedObjects:
         objects_of(movie.document, movie.image.name),
         movie=_Frames(shown.raw),
         grid=shown.grid,
-        calibration=_calibration_of(movie.image, shown.layout, movie.path),
+        calibration=size_of(movie.image, shown.layout, movie.path),
     )
 
 
@@ -171,19 +168,3 @@ class _Frames:
 
     def __getitem__(self, plane: int) -> NDArray:
         return self._frames.read(plane)
-
-
-def _calibration_of(image: Image, layout: AxisLayout, path: str | None) -> Calibration:
-    """Return what the layer says of its scale, or else its file."""
-    units = {axis: str(unit) for axis, unit in zip(layout.axes, image.units, strict=True)}
-    whole = level_data(image).shape
-    steps = [
-        float(scale) * size / used  # the pixels of a coarser level are larger
-        for scale, size, used in zip(image.scale, whole, layout.sizes, strict=False)
-    ]
-    # Napari calls frames pixels, too, where nobody said what they are.
-    in_time = units.get("T") if units.get("T") != "pixel" else None
-    found = Calibration.of(dict(zip(layout.axes, steps, strict=True)), units.get("X"), in_time)
-    if found == Calibration() and path is not None:
-        return read_calibration(path)
-    return found

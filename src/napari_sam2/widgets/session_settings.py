@@ -10,6 +10,7 @@ from napari.layers import Image
 
 from napari_sam2.io.session_movie import open_session_movie
 from napari_sam2.predictor.options import PredictorOptions
+from napari_sam2.widgets.pixel_size import keep_calibration, scale_of
 from napari_sam2.widgets.source import (
     SourceChoice,
     channels_of,
@@ -54,6 +55,7 @@ class SessionSettings:
     def of(self, image: Image) -> dict[str, Any]:
         """Return what to write into a session of this image, as JSON."""
         channels, choice = channels_of(image), choice_of(image)
+        layout = movie_of(image).layout
         layers = [image, *choice.others]
         return {
             "model": self._models.name,
@@ -66,7 +68,8 @@ class SessionSettings:
                 "channels": list(colours_of(image)),
                 "gamma": [one.gamma for one in channels],
             },
-            "axes": movie_of(image).axes,
+            "axes": layout.axes,
+            **scale_of(image, layout).as_settings(),
             "level": choice.level,
             "layers": [one.name for one in layers],
             "route": {"along": self.route.along, "only_here": self.route.only_here},
@@ -102,6 +105,7 @@ class SessionSettings:
         str or None
             What could not be brought back, and what to do.
         """
+        keep_calibration(image, settings)
         way = settings.get("route") or {}
         self.route.go(way.get("along", self.route.along), way.get("only_here", False))
         self._models.want(str(settings.get("model", "")), str(settings.get("model_sha256", "")))
