@@ -84,6 +84,12 @@ def test_what_is_wrong_is_one_line(arguments, says, command, session, tmp_path) 
     assert not (tmp_path / "a.csv").exists()
 
 
+def test_a_movie_is_not_taken_for_labels(command, movie_path, tmp_path) -> None:
+    done = command("export", movie_path, tmp_path / "a.csv")
+    assert done.status == 2
+    assert "looks like a picture and not like labels" in " ".join(done.err.split())
+
+
 def test_an_imported_session_goes_on_with_the_network(
     command, session, tmp_path, weights, movie
 ) -> None:

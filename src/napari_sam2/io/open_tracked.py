@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_sam2.editing.document import Document
 from napari_sam2.io.calibration import Calibration, read_calibration
 from napari_sam2.io.challenge import find_challenge_folder
@@ -23,6 +25,9 @@ from napari_sam2.io.tracks import read_tracks
 from napari_sam2.tracking.lineage import Lineage
 
 __all__ = ["objects_of", "open_tracked"]
+
+_LEAST_EVEN = 0.5
+"""Share of pixels that are like their neighbour: more in any labels, fewer in a grey picture."""
 
 
 def open_tracked(
@@ -137,6 +142,12 @@ def _of_labels(labels: PlaneMovie, path: Path) -> TrackedObjects:
         raise ValueError(
             f"{path} holds {labels.dtype} of shape {labels.shape} and not labels: give a session, "
             "the results of a run, or integers, one id an object"
+        )
+    first = labels[0]
+    if first.shape[1] > 1 and np.mean(first[:, 1:] == first[:, :-1]) < _LEAST_EVEN:
+        raise ValueError(
+            f"{path} looks like a picture and not like labels: neighbours differ in most places of "
+            "its first frame; give a session, the results of a run, or a label stack"
         )
     name = path.name.partition(".")[0]
     return TrackedObjects(
