@@ -259,7 +259,9 @@ def open_dock(make_napari_viewer, _safe_layer_removal, monkeypatch, small_networ
 
     docks = []
 
-    def make(*images, network: str = small_network, ready: bool = True, **properties):
+    def make(
+        *images, network: str = small_network, ready: bool = True, seen: bool = False, **properties
+    ):
         monkeypatch.setattr(dock_module, "DEFAULT_MODEL", network)
         viewer = make_napari_viewer(show=True)
         viewer.window._qt_window.resize(1200, 800)
@@ -267,6 +269,8 @@ def open_dock(make_napari_viewer, _safe_layer_removal, monkeypatch, small_networ
             viewer.add_image(data, **properties)
         if viewer.dims.ndim == 3:
             viewer.dims.set_point(0, 0)
+        if seen:  # who opens the dock has mostly looked at the movie before
+            qtbot.waitUntil(lambda: bool(viewer.layers[0].corner_pixels.any()), timeout=10_000)
         _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "Segment and track")
         docks.append(widget)
         if ready:

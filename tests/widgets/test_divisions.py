@@ -176,6 +176,8 @@ def test_a_proposal_is_accepted_with_one_action(tracked, drive) -> None:
     assert proposal.confidence > 0.8
     before = shown(tracked)
     tracked.divisions.go_to_next()
+    said = f"Object 1 seems to divide at frame {BIRTH}: Enter accepts"
+    assert tracked.told[-1].text.startswith(said)
     assert tracked.shown_place == BIRTH
     assert tracked.divisions.accept()  # two actions, at most four
     prompts = tracked._movie.document.prompts

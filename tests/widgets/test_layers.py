@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
+from skimage.color import rgb2lab
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.tracking.tracks import Tracks
@@ -110,6 +111,14 @@ def test_tracks_are_made_updated_and_hidden():
     assert {child: list(parents) for child, parents in layer.graph.items()} == {2: [1]}
     lines.show(Tracks(np.empty((0, 4))), image)
     assert not layer.visible
+
+
+def test_objects_that_follow_each_other_are_told_apart(canvas):
+    colours = np.array([canvas.layer.get_color(number)[:3] for number in range(1, 21)])
+    lab = rgb2lab(colours)
+    assert np.linalg.norm(np.diff(lab, axis=0), axis=1).min() > 30
+    assert lab[:, 0].min() > 25, "none is as dark as the background"
+    assert lab[:4, 0].min() > 45
 
 
 def test_tracks_have_the_colours_of_their_labels(canvas):

@@ -73,6 +73,8 @@ def test_a_correction_changes_one_object_and_all_of_it_comes_back(
     wait()
     controller.propagate()
     drive(controller, lambda: controller.run_state == "idle")
+    shown = controller._movie.frame
+    assert shown == GRID.plane(2, 2), "the slider follows through time, in the slice of the click"
     assert "about" in controller.forecast.of(PropagateOptions()).text
     before = masks_of(controller)
     drive(controller, lambda: controller.review.refresh() is None)

@@ -89,8 +89,8 @@ class SegmentationController:
     """
 
     def __init__(self, viewer: ViewerModel, wake: Callable[[], None]) -> None:
-        self.events = ControllerEvents()
-        self.live = LiveView(viewer)
+        self.events, self.route, self.pace = ControllerEvents(), Route(), Pace()
+        self.live = LiveView(viewer, self.route)
         self.objects: ObjectChoice = ObjectChoice(self._known_objects)
         self.edits: Edits = Edits(lambda: self._movie)
         self.review: Review = Review(viewer, lambda: self._movie, self.objects, self.edits, wake)
@@ -103,7 +103,6 @@ class SegmentationController:
             viewer, lambda: self._movie, self.objects, self._worker, self._engine, wake
         )
         self.candidates, self.seeds = self.prompting.candidates, self.prompting.seeds
-        self.route, self.pace = Route(), Pace()
         self.finding = self.prompting.finding
         self.source = SourceChoosing(viewer, lambda: self.image, self._reopen)
         settings = SessionSettings(viewer, self.models, self.route, self.source)

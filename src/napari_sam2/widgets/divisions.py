@@ -11,6 +11,7 @@ from napari_sam2.editing import operations
 from napari_sam2.editing.change import Change
 from napari_sam2.prompts import PointPrompt, Prompt
 from napari_sam2.tracking.proposals import DivisionProposal
+from napari_sam2.widgets.camera import bring_into_view
 from napari_sam2.widgets.coordinates import show_frame
 from napari_sam2.widgets.division_change import division_of
 from napari_sam2.widgets.status import Status
@@ -115,6 +116,11 @@ class Divisions:
         if movie is not None:
             self._objects.select(proposal.mother)
             show_frame(self._viewer, movie.image, proposal.frame)
+            record = movie.document.masklets.record(proposal.mother, proposal.frame)
+            if record is not None and record.visible:
+                bring_into_view(self._viewer, movie.image, proposal.frame, record.bbox)
+            text = f"Object {proposal.mother} seems to divide at {self.where(proposal.frame)}"
+            self._tell(f"{text}: Enter accepts, Shift+Enter dismisses")
         self.changed.emit()
 
     def go_to_next(self) -> None:

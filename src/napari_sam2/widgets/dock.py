@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam2.widgets import keys
 from napari_sam2.widgets.activity import Activity
+from napari_sam2.widgets.camera import WholePicture
 from napari_sam2.widgets.candidate_panel import CandidatePanel
 from napari_sam2.widgets.controller import SegmentationController
 from napari_sam2.widgets.data_panel import DataPanel
@@ -65,6 +66,8 @@ class TrackWidget(QWidget):
 
     _held_drawing: HeldDrawing | None = None
     """Of the window that the widget is in; nothing else may keep a window that is closed."""
+    _picture: WholePicture | None = None
+    """As the movie was seen before; until the dock is first drawn."""
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
@@ -110,6 +113,7 @@ class TrackWidget(QWidget):
         QApplication.instance().aboutToQuit.connect(self.shut_down)
         prefer_sessions()
         self._choose_first_image()
+        self._picture = WholePicture(viewer, self.controller.image)
         self.controller.models.begin(self.preferences, DEFAULT_MODEL)
 
     def _arranged(self) -> QWidget:
@@ -162,6 +166,10 @@ class TrackWidget(QWidget):
                 self.shut_down()
         elif event.type() in (QEvent.Type.ParentChange, QEvent.Type.Show):
             self._watch_window()
+        elif event.type() == QEvent.Type.Paint and self._picture is not None:
+            # The window is laid out: the canvas has the size that the dock leaves it.
+            picture, self._picture = self._picture, None
+            picture.fit()
         return super().event(event)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802

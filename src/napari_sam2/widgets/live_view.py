@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_sam2.widgets.layers import SegmentationLayers
+    from napari_sam2.widgets.route import Route
 
 logger = logging.getLogger(__name__)
 
@@ -28,15 +29,18 @@ class LiveView:
     ----------
     viewer : napari.components.ViewerModel
         The viewer.
+    route : Route
+        Which way runs go through stacks.
     """
 
     drawn = Signal()
     """Masks that had changed are handed to the screen."""
 
-    def __init__(self, viewer: ViewerModel) -> None:
+    def __init__(self, viewer: ViewerModel, route: Route) -> None:
         self.follows = True
         """Whether the slider goes to the frame that a run has just done."""
         self._viewer = viewer
+        self._route = route
         self._newest: int | None = None
         self._is_due = False
         self._last = 0.0
@@ -77,8 +81,13 @@ class LiveView:
         frame, self._newest = self._newest, None
         if frame is None or not self.follows or self._has_scrubbed:
             return
+        grid = layers.movie.grid
         self._is_moving = True
         try:
+            if not grid.is_line and self._route.along == "both":
+                # All slices of a time come one after another: the one that is looked at stays.
+                z = grid.place(shown_frame(self._viewer, layers.image))[1]
+                frame = grid.plane(grid.place(frame)[0], z)
             show_frame(self._viewer, layers.image, frame)
         except Exception:
             # Napari cannot read the frame, as when its file is gone; the engine says so when it

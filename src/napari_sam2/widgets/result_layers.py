@@ -15,6 +15,11 @@ from napari_sam2.planes import AxisLayout
 from napari_sam2.widgets.coordinates import made_layout, placement
 from napari_sam2.widgets.label_planes import LabelPlanes, Region
 
+COLOURS = 5868
+"""Seed of the colours. Of the first thirty objects those that follow each other differ most: daughters
+have neighbouring ids and lie side by side. The first ones are bright, and unlike the two colours of
+clicks."""
+
 if TYPE_CHECKING:
     from napari.layers import Image
 
@@ -59,6 +64,7 @@ class LabelCanvas:
         for frame in {frame for masklet in self.masklets for frame in masklet.records}:
             self._planes.write(data, frame, whole, self.masklets.labels(frame, data.dtype))
         layer = Labels(data, name=f"{image.name} objects", opacity=0.6, **placement(image))
+        layer.new_colormap(COLOURS)
         self.attach(layer)
         return layer
 

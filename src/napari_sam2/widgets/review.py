@@ -18,6 +18,7 @@ from psygnal import Signal
 from napari_sam2.tracking.measures import MeasureTable
 from napari_sam2.tracking.quality import ObjectQuality, quality_from
 from napari_sam2.tracking.stack_quality import stack_quality
+from napari_sam2.widgets.camera import bring_into_view
 from napari_sam2.widgets.coordinates import show_frame
 from napari_sam2.widgets.status import Status
 
@@ -203,10 +204,14 @@ class Review:
         return known
 
     def go_to(self, frame: int) -> None:
-        """Move the slider to a frame."""
+        """Move the slider to a frame, and the camera if the object in work is off the screen."""
         movie = self._movie()
-        if movie is not None:
-            show_frame(self._viewer, movie.image, frame)
+        if movie is None:
+            return
+        show_frame(self._viewer, movie.image, frame)
+        record = movie.document.masklets.record(self._objects.current, frame)
+        if record is not None and record.visible:
+            bring_into_view(self._viewer, movie.image, frame, record.bbox)
 
     def next_doubtful(self, *, of_any: bool = False) -> tuple[int, int] | None:
         """Go to the next doubtful frame, after the last to the first.
