@@ -141,6 +141,9 @@ class NetworkOnMovies:
         session = self._sessions.open(task.movie)
         for object_id, frame in task.starts.items():
             self._prompt(session, task, object_id, frame)
+            if task.movie.mothers.get(object_id) in task.ends:
+                # Who ends a mother with her daughters says that they are new, as in the viewer.
+                session.locks.limit(object_id, frame, None)
         options = PropagateOptions(direction="forward", start=task.first, stop=task.last)
         for result in self._predictor.propagate(session, options):
             found = {i: session.masklets.record(i, result.frame) for i in task.object_ids}
