@@ -21,6 +21,7 @@ from napari_sam2.batch.movie_run import run_movie
 from napari_sam2.batch.plan import plan_batch
 from napari_sam2.batch.report import REPORT, TABLE
 from napari_sam2.batch.runner import run_batch
+from napari_sam2.io.import_session import import_session
 from napari_sam2.io.session_file import read_session
 from napari_sam2.io.spilled_masks import SpilledMasks
 
@@ -204,3 +205,23 @@ def test_a_session_is_finished_and_its_accepted_masks_stay(make_movie, tmp_path)
     assert after.info(2).name == "mine"
     assert all(after.masklets.record(1, t) == before.record(1, t) for t in before.frames(1))
     assert Path(report.movies[0].folder) == tmp_path / "second/a"
+
+
+def test_a_mother_of_a_session_ends_where_her_daughters_begin(tmp_path):
+    movie, labels = draw(0, 6), np.zeros((6, 80, 96), np.uint16)
+    for t in range(6):
+        labels[t, 16 + t : 33 + t, 16:33] = 1 if t < 3 else 2  # the same disk all the time
+        labels[t, 46:63, 62 - 2 * t : 79 - 2 * t] = 0 if t < 3 else 3
+    tifffile.imwrite(tmp_path / "a.tif", movie)
+    (tmp_path / "man_track.txt").write_text("1 0 2 0\n2 3 4 1\n3 3 5 1\n")
+    labels[5][labels[5] == 2] = 0  # one daughter is still to be followed
+    tifffile.imwrite(tmp_path / "labels.tif", labels, metadata={"axes": "TYX"})
+    import_session(tmp_path / "labels.tif", tmp_path / "a.tif", tmp_path / "a.sam2")
+    jobs = tmp_path / "jobs.toml"
+    jobs.write_text('[[jobs]]\nsession = "a.sam2"\nout = "out"\n')
+    assert run_batch(plan_batch(read_jobs(jobs))).is_complete
+    found = read_session(tmp_path / "out/a/a.sam2").document
+    assert found.masklets.frames(1) == (0, 1, 2)
+    assert found.masklets.frames(2) == (3, 4, 5)
+    assert found.masklets.frames(3) == (3, 4, 5)
+    assert found.lineage == {2: 1, 3: 1}

@@ -14,6 +14,7 @@ from napari_sam2.batch.movie_folder import MovieFolder
 from napari_sam2.batch.seeding import prompts_of
 from napari_sam2.batch.sources import frames_of
 from napari_sam2.editing.document import Document
+from napari_sam2.editing.lives import end_mothers
 from napari_sam2.io.read_planes import PlaneMovie
 from napari_sam2.io.session_file import MovieStamp, SessionFolder, SessionRecord, read_session
 from napari_sam2.io.spilled_masks import SpilledMasks
@@ -160,6 +161,8 @@ class MovieSession:
         for daughter, mother in parents.items():
             info = self.document.info(daughter)
             self.document.objects[daughter] = replace(info, parent=mother)
+        seen = {daughter: self.masks.first_seen(daughter) for daughter in parents}
+        end_mothers(self.document, {i: first for i, first in seen.items() if first is not None})
         self.masks.compact()
         self.save_head()
 
@@ -181,6 +184,7 @@ class MovieSession:
         self.document.objects = dict(document.objects)
         for object_id, info in document.objects.items():
             self.session.locks.add(object_id, info.locked)
+            self.session.locks.limit(object_id, info.first, info.last)
             if info.is_fixed:
                 self.session.locks.add(object_id)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2.editing.document import Document
+from napari_sam2.editing.lives import end_mothers
 from napari_sam2.editing.objects import ObjectInfo, ReviewState
 from napari_sam2.io.calibration import Calibration, read_calibration
 from napari_sam2.io.open_tracked import open_tracked
@@ -106,7 +107,7 @@ def document_of(objects: TrackedObjects) -> Document:
         Each object has its mask on the first frame as a prompt, so that a correction elsewhere is
         seen on the background of how the object looks.
     """
-    document = Document(MaskletSet(objects.masks.shape))
+    document = Document(MaskletSet(objects.masks.shape), objects.planes)
     first: dict[int, tuple[int, int, int]] = {}
     for plane in range(objects.masks.shape[0]):
         time, _ = objects.planes.place(plane)
@@ -125,7 +126,7 @@ def document_of(objects: TrackedObjects) -> Document:
 
 
 def _describe(document: Document, objects: TrackedObjects | GeffTracks) -> None:
-    """Note parents, names and what was accepted."""
+    """Note parents, names and what was accepted; mothers end where their daughters begin."""
     for object_id in document.object_ids:
         mother = objects.lineage.mother_of(object_id)
         name = objects.names.get(object_id, "")
@@ -133,6 +134,10 @@ def _describe(document: Document, objects: TrackedObjects | GeffTracks) -> None:
         if mother is not None or name or is_accepted:
             state: ReviewState = "accepted" if is_accepted else "in work"
             document.objects[object_id] = ObjectInfo(object_id, name, state, mother)
+    masks = {one.object_id: one.first_visible for one in document.masklets}
+    begins = {i: min(document.prompts.frames(i), default=None) for i in document.object_ids}
+    begins |= {i: first for i, first in masks.items() if first is not None}
+    end_mothers(document, {i: first for i, first in begins.items() if first is not None})
 
 
 def _document(
@@ -165,7 +170,7 @@ def _document(
 def _clicks(tracks: GeffTracks, movie: PlaneMovie) -> tuple[Document, tuple[str, ...]]:
     """Return the nodes of a graph without masks as clicks, one a frame."""
     planes, height, width = movie.shape[:3]
-    document = Document(MaskletSet((planes, height, width)))
+    document = Document(MaskletSet((planes, height, width)), movie.grid)
     outside = 0
     for object_id, time, (z, y, x) in zip(
         tracks.object_ids.tolist(), tracks.times.tolist(), tracks.centres.tolist(), strict=True

@@ -74,6 +74,13 @@ class SpilledMasks:
         """Return the objects that are visible on any frame, ascending."""
         return tuple(i for i, rows in sorted(self._scores.items()) if rows["visible"].any())
 
+    def first_seen(self, object_id: int) -> int | None:
+        """Return the first frame that an object is visible on, None if it is on none."""
+        if object_id not in self._scores:
+            return None
+        visible = np.flatnonzero(self._scores[object_id]["visible"])
+        return int(visible[0]) if visible.size else None
+
     def on(self, frame: int) -> dict[int, MaskRecord]:
         """Return every record of a frame by object, hidden ones too."""
         if frame in self._held:
