@@ -173,6 +173,14 @@ class PredictorOptions:
             "memory with every frame.",
         ),
     )
+    spare_newborns: bool = field(
+        default=True,
+        metadata=_about(
+            "Spare newborns",
+            "Daughters of a division that a person entered have gone only when they are not seen "
+            "on two frames in a row, for as long as object pointers reach back to their birth.",
+        ),
+    )
     rows: int | None = field(
         default=None,
         metadata=_about(

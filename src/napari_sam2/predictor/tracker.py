@@ -16,6 +16,7 @@ from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.answering import certain_logits
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.memory_bank import FrameMemory, Selection
+from napari_sam2.predictor.newborns import presume_present, spared
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.postprocess import PlacedLogits, resolve_overlaps
 from napari_sam2.predictor.run_plan import Run
@@ -123,7 +124,7 @@ class Tracker:
         features = self._encoder.features_of(session, frame, (row.view for row in asked))
         tracked: list[Tracked] = []
         for batch in self._batches(asked):
-            tracked += self._track_batch(session, frame, batch, features)
+            tracked += self._track_batch(session, place, batch, features)
         for object_id in objects:
             if not self._options.keep_memories:
                 session.objects[object_id].bank.evict(frame, step)
@@ -277,7 +278,7 @@ class Tracker:
     def _track_batch(
         self,
         session: VideoSession,
-        frame: int,
+        place: tuple[int, int],
         batch: list[Remembered],
         seen: Mapping[View, ImageFeatures],
     ) -> list[Tracked]:
@@ -287,12 +288,17 @@ class Tracker:
         conditioned = self.attend(session, features, batch)
         with self._runtime.autocast():
             prompts = self._model.encode_prompts(None, None, None, features.grid, len(batch))
-            prediction = self._model.decode_masks(conditioned, features, prompts, multimask=True)
+            output = self._model.decode_all(conditioned, features, prompts)
+            if self._options.spare_newborns:
+                output = presume_present(
+                    output, [spared(session, row.object_id, place) for row in batch]
+                )
+            prediction = self._model.choose(output, multimask=True)
         memories = self.memory_of(features, prediction, views, binarize=False)
         ious, scores = prediction.iou.tolist(), prediction.object_score[:, 0].tolist()
         tracked = []
         for row, memory, iou, score in zip(batch, memories, ious, scores, strict=True):
-            session.objects[row.object_id].bank.push(frame, memory)
+            session.objects[row.object_id].bank.push(place[0], memory)
             tracked.append(Tracked(row.object_id, row.view, memory.logits, iou, score))
         return tracked
 
