@@ -16,9 +16,8 @@ from napari_sam2.widgets.coordinates import made_layout, placement
 from napari_sam2.widgets.label_planes import LabelPlanes, Region
 
 COLOURS = 5868
-"""Seed of the colours. Of the first thirty objects those that follow each other differ most: daughters
-have neighbouring ids and lie side by side. The first ones are bright, and unlike the two colours of
-clicks."""
+"""Seed of the colours. Of the first thirty objects those that follow each other differ most:
+daughters have neighbouring ids and lie side by side. The first are bright, and unlike clicks."""
 
 if TYPE_CHECKING:
     from napari.layers import Image
