@@ -17,6 +17,7 @@ from napari_sam2.training.clip_sources import StoredMovies, SyntheticMovies
 from napari_sam2.training.clips import ClipBatch, ClipSource, clip_batches, default_sources
 from napari_sam2.training.convention import move_contours
 from napari_sam2.training.datasets import LabelledMovie
+from napari_sam2.training.synthetic import random_movie
 from napari_sam2.training.vanishing import vanish
 
 
@@ -261,3 +262,25 @@ def test_default_sources_give_clips_of_every_set(data_folder: Path, tmp_path: Pa
             clip = source.sample_clip(np.random.default_rng(1), 2, 3)
             assert bool(clip.present[0].all())
             assert float(clip.images.std()) > 0
+
+
+def test_some_clips_are_as_dim_as_most_cells_of_a_movie_beside_its_brightest() -> None:
+    rng = np.random.default_rng(0)
+    image = torch.linspace(0, 1, 64 * 64).view(1, 1, 64, 64)
+    shown = [augment.vary_intensity(image, rng) for _ in range(300)]
+    dim = [one for one in shown if one.max() < 0.25]
+    assert 0.05 < len(dim) / len(shown) < 0.3
+    # All of the object's light lies on few levels, as in eight bits that are hardly used.
+    assert any(len(one.unique()) < 40 for one in dim)
+
+
+def test_the_nuclei_of_one_movie_may_be_ten_times_as_bright_as_others() -> None:
+    spreads = []
+    for seed in range(40):
+        movie = random_movie(seed, 1, kind="nuclei")
+        labels, image = movie.labels[0], movie.images[0].astype(float)
+        ids = [i for i in np.unique(labels[labels > 0]) if (labels == i).sum() >= 60]
+        if len(ids) > 3:
+            light = [np.median(image[labels == i]) - np.median(image[labels == 0]) for i in ids]
+            spreads.append(max(light) / max(min(light), 1.0))
+    assert np.mean(np.array(spreads) > 8) > 0.1
