@@ -22,7 +22,7 @@ from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 OBJECTS = (1, 2)
 
 LIKE_THE_REFERENCE = PredictorOptions(
-    view="whole", overlap="keep", keep_memories=True, spare_newborns=False
+    view="whole", overlap="keep", keep_memories=True, spare_newborns=False, max_hole=0
 )
 """What makes this engine do what the reference does, beyond float32: one whole view, masks that
 may overlap, and no memory let go."""

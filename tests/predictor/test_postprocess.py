@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,6 @@ from napari_sam2.predictor.postprocess import (
     LOST_LOGIT,
     fill_holes,
     keep_pieces,
-    remove_specks,
     resolve_overlaps,
     stability_score,
 )
@@ -65,22 +66,11 @@ def test_each_mask_of_a_batch_for_itself():
     assert torch.equal(batch[0, 0], a), "the input is left alone"
 
 
-def test_specks_go_but_not_the_object():
-    logits = from_picture("#....##", ".....##", "..#....", "...#...")
-    removed = to_picture(remove_specks(logits, 2))
-    assert removed == (".....##", ".....##", ".......", ".......")
-    tiny = from_picture("...", ".#.", "...")
-    assert torch.equal(remove_specks(tiny, 10), tiny)
-    full = torch.ones(1, 1, 4, 4)
-    assert torch.equal(remove_specks(full, 100), full)
-
-
 def test_nothing_to_do_costs_nothing():
     logits = from_picture(*RING)
     assert fill_holes(logits, 0) is logits
-    assert remove_specks(logits, 0) is logits
-    empty = -torch.ones(2, 1, 5, 5)
-    assert torch.equal(remove_specks(empty, 3), empty)
+    full = torch.ones(2, 1, 5, 5)
+    assert fill_holes(full, 3) is full
 
 
 def test_the_most_certain_object_keeps_the_pixel():
@@ -173,3 +163,41 @@ def test_without_a_click_inside_the_largest_piece_is_kept(cells) -> None:
 def test_one_piece_is_left_alone() -> None:
     logits = torch.randn(8, 8).abs() + 0.1
     assert keep_pieces(logits, np.array([[100, -3]])) is logits
+
+
+def test_holes_of_answers_and_of_tracked_masks_are_filled_unless_a_click_made_them(monkeypatch):
+    from napari_sam2.model.config import PRESETS
+    from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.predictor.options import PredictorOptions, PropagateOptions
+    from napari_sam2.predictor.session import VideoSession
+    from napari_sam2.predictor.video import VideoPredictor
+    from napari_sam2.prompts import PointPrompt
+
+    disk = torch.full((64, 64), -5.0)
+    disk[20:40, 20:40] = 5.0
+    disk[29:31, 29:31] = -5.0  # four cells
+    choose = SAM2.choose
+
+    def with_hole(self, output, multimask):
+        found = choose(self, output, multimask)
+        candidates = disk.expand_as(found.candidates)
+        return replace(found, logits=candidates[:, :1], candidates=candidates)
+
+    monkeypatch.setattr(SAM2, "choose", with_hole)
+    movie = np.random.default_rng(0).integers(0, 255, (2, 256, 256), np.uint8)
+
+    def holes(max_hole, *more):
+        predictor = VideoPredictor(
+            SAM2(PRESETS["bundled"]).eval(),
+            options=PredictorOptions(view="whole", max_hole=max_hole),
+        )
+        session = VideoSession.open(movie)
+        for prompt in (PointPrompt(1, 0, (100, 100)), *more):
+            predictor.predict_frame(session, prompt)
+        for _ in predictor.propagate(session, PropagateOptions(direction="forward")):
+            pass
+        return [not session.masklets.mask(1, t)[119, 119] for t in (0, 1)]
+
+    assert holes(0) == [True, True]
+    assert holes(8) == [False, False]
+    assert holes(8, PointPrompt(1, 0, (119, 119), False)) == [True, False]

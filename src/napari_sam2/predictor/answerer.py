@@ -153,6 +153,7 @@ class Answerer:
             geometry,
             self._encoder.features(session, frame, first),
             clicked_pieces=self._options.keeps_clicked_pieces(self._model.config),
+            max_hole=self._options.max_hole,
         )
         logits = answer(self._model, self._runtime, question, first).logits[0, 0]
         seen = record_of(logits, first, 1.0, 0.0, prompted=True)
@@ -175,6 +176,7 @@ class Answerer:
             conditioned=self._conditioned(session, object_id, frame, view, features),
             previous=self._previous(session, object_id, frame, view, prompts),
             clicked_pieces=self._options.keeps_clicked_pieces(self._model.config),
+            max_hole=self._options.max_hole,
         )
         return PromptedFrame(prompts, view, answer(self._model, self._runtime, question, view))
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.outputs import ImageFeatures, MaskPrediction
-from napari_sam2.model.prompt_encoder import POSITIVE
+from napari_sam2.model.prompt_encoder import NEGATIVE, POSITIVE
 from napari_sam2.model.sam2 import SAM2
-from napari_sam2.predictor.postprocess import keep_pieces
+from napari_sam2.predictor.postprocess import fill_holes, keep_pieces
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.transforms import View
@@ -44,6 +44,8 @@ class Question:
         Ask for three candidates; None asks where the prompt is ambiguous.
     clicked_pieces : bool
         Keep only the pieces of a mask that positive clicks lie in.
+    max_hole : int
+        Cells of the largest hole that is filled where there is no negative click.
     """
 
     geometry: Geometry
@@ -52,6 +54,7 @@ class Question:
     previous: Tensor | None = None
     multimask: bool | None = None
     clicked_pieces: bool = False
+    max_hole: int = 0
 
 
 @torch.inference_mode()
@@ -88,7 +91,14 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
         if multimask is None:
             multimask = geometry.is_ambiguous
         prediction = model.decode_masks(conditioned, features, prompts, multimask)
-    return _clicked_pieces(prediction, geometry, view) if question.clicked_pieces else prediction
+    if question.clicked_pieces:
+        prediction = _clicked_pieces(prediction, geometry, view)
+    if (geometry.labels == NEGATIVE).any():
+        return prediction  # a person may have clicked the hole
+    logits, candidates = (
+        fill_holes(x, question.max_hole) for x in (prediction.logits, prediction.candidates)
+    )
+    return replace(prediction, logits=logits, candidates=candidates)
 
 
 def _clicked_pieces(prediction: MaskPrediction, geometry: Geometry, view: View) -> MaskPrediction:

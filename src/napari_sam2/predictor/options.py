@@ -149,6 +149,15 @@ class PredictorOptions:
             "keeps every piece. Auto is clicked where views follow objects.",
         ),
     )
+    max_hole: int = field(
+        default=8,
+        metadata=_about(
+            "Fill holes",
+            "Holes of a mask of at most this many cells are filled, except where a negative click "
+            "shaped it; a view is 4 input pixels a cell. 0 leaves every hole.",
+            ge=0,
+        ),
+    )
     overlap: Overlap = field(
         default="best",
         metadata=_about(

@@ -1,4 +1,4 @@
-"""What happens to mask logits after the network: holes, specks, overlaps, stability."""
+"""What happens to mask logits after the network: holes, pieces, overlaps, stability."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-__all__ = ["fill_holes", "keep_pieces", "remove_specks", "resolve_overlaps", "stability_score"]
+__all__ = ["fill_holes", "keep_pieces", "resolve_overlaps", "stability_score"]
 
 HOLE_LOGIT = 0.1
 """Logit of a filled pixel: inside, and no more certain than it has to be."""
@@ -41,30 +41,10 @@ def fill_holes(logits: Tensor, max_area: int) -> Tensor:
     """
     if max_area <= 0:
         return logits
-    small = _small_patches((logits <= 0).detach().cpu().numpy(), max_area, keep_largest=False)
-    return _replace(logits, small, HOLE_LOGIT)
-
-
-def remove_specks(logits: Tensor, max_area: int) -> Tensor:
-    """Remove small patches of foreground, but never the whole object.
-
-    Parameters
-    ----------
-    logits : Tensor, (..., h, w)
-        Positive is inside.
-    max_area : int
-        Patches of at most this many pixels (touching at corners counts) are removed, except the
-        largest of each mask; 0 leaves everything as it is.
-
-    Returns
-    -------
-    Tensor, (..., h, w)
-        The same tensor where nothing was to remove.
-    """
-    if max_area <= 0:
+    small = _small_patches((logits <= 0).detach().cpu().numpy(), max_area)
+    if not small.any():
         return logits
-    small = _small_patches((logits > 0).detach().cpu().numpy(), max_area, keep_largest=True)
-    return _replace(logits, small, -HOLE_LOGIT)
+    return logits.masked_fill(torch.from_numpy(small).to(logits.device), HOLE_LOGIT)
 
 
 def keep_pieces(logits: Tensor, cells: NDArray[np.int64]) -> Tensor:
@@ -188,28 +168,14 @@ def _window(
     return slice(int(y0), int(y1)), slice(int(x0), int(x1))
 
 
-def _small_patches(
-    masks: NDArray[np.bool_], max_area: int, *, keep_largest: bool
-) -> NDArray[np.bool_]:
+def _small_patches(masks: NDArray[np.bool_], max_area: int) -> NDArray[np.bool_]:
     """Return the pixels of small 8-connected patches in masks (..., h, w)."""
     flat = masks.reshape(-1, *masks.shape[-2:])
     # One labelling for all masks: neighbours within a mask only.
     neighbours = np.zeros((3, 3, 3), bool)
     neighbours[1] = True
     labels, count = ndimage.label(flat, neighbours)
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
-    is_small = areas <= max_area
+    is_small = np.bincount(labels.ravel(), minlength=count + 1) <= max_area
     is_small[0] = False
-    if keep_largest:
-        for one in labels:
-            present = np.unique(one)[1 if (one == 0).any() else 0 :]
-            if len(present):
-                is_small[present[areas[present].argmax()]] = False
     found: NDArray[np.bool_] = is_small[labels].reshape(masks.shape)
     return found
-
-
-def _replace(logits: Tensor, where: NDArray[np.bool_], value: float) -> Tensor:
-    if not where.any():
-        return logits
-    return logits.masked_fill(torch.from_numpy(where).to(logits.device), value)

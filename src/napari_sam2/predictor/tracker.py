@@ -18,7 +18,7 @@ from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.memory_bank import FrameMemory, Selection
 from napari_sam2.predictor.newborns import presume_present, spared
 from napari_sam2.predictor.options import PredictorOptions
-from napari_sam2.predictor.postprocess import PlacedLogits, resolve_overlaps
+from napari_sam2.predictor.postprocess import PlacedLogits, fill_holes, resolve_overlaps
 from napari_sam2.predictor.run_plan import Run
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import ObjectState, VideoSession
@@ -307,8 +307,8 @@ class Tracker:
     ) -> dict[int, MaskRecord]:
         placed: list[PlacedLogits] = []
         for row in tracked:
-            (origin, logits), *_ = row.view.object_logits_to_frame(row.logits[None])
-            placed.append((origin, logits))
+            whole = fill_holes(row.logits[None], self._options.max_hole)
+            placed += row.view.object_logits_to_frame(whole)
         if self._options.overlap == "best":
             certain = [(o, x.to(self._runtime.device)) for o, x in _certain(session, frame, fixed)]
             placed = resolve_overlaps(certain + placed)[len(certain) :]
