@@ -250,7 +250,8 @@ def test_labels_that_lie_on_objects_are_those_objects(make_controller, synthetic
     viewer.dims.set_point(0, 4)
     inside = np.nonzero(synthetic.labels[4] == largest)
     own.data_setitem((np.full(len(inside[0]), 4), *inside), 1)
-    controller.poll()
+    # The stroke is answered first: else its answer may come behind that to the seeds.
+    drive(controller, lambda: any("Object 1, frame 4" in one.text for one in controller.told))
     other = np.where(synthetic.labels == largest, 30, 0).astype(np.uint8)
     layer = viewer.add_labels(other, name="found")
     text = take(controller, drive, layer, [0, 4])
