@@ -179,7 +179,7 @@ class ReplayedUser:
             self.controller.objects.select(object_id)
 
     def _go(self, frame: int) -> None:
-        if self.controller.shown_frame != frame:
+        if self.controller.shown_place != frame:
             self.actions[self.phase] += 1
             self._viewer.dims.set_point(0, frame)
 
