@@ -95,10 +95,10 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
         prediction = _clicked_pieces(prediction, geometry, view)
     if (geometry.labels == NEGATIVE).any():
         return prediction  # a person may have clicked the hole
-    logits, candidates = (
-        fill_holes(x, question.max_hole) for x in (prediction.logits, prediction.candidates)
+    candidates = fill_holes(prediction.candidates, question.max_hole)
+    return replace(
+        prediction, logits=candidates[:, prediction.best[0]][:, None], candidates=candidates
     )
-    return replace(prediction, logits=logits, candidates=candidates)
 
 
 def _clicked_pieces(prediction: MaskPrediction, geometry: Geometry, view: View) -> MaskPrediction:

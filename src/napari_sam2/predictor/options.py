@@ -153,8 +153,8 @@ class PredictorOptions:
         default=8,
         metadata=_about(
             "Fill holes",
-            "Holes of a mask of at most this many cells are filled, except where a negative click "
-            "shaped it; a view is 4 input pixels a cell. 0 leaves every hole.",
+            "Holes of a mask of at most this many cells, of 4 x 4 input pixels, are filled, except "
+            "on frames with a negative click on the object. 0 leaves every hole.",
             ge=0,
         ),
     )

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from napari_sam2.training.muon import Muon
-
 if TYPE_CHECKING:
     from napari_sam2.training.options import TrainOptions
 
@@ -109,7 +107,7 @@ def move_all(
     )
     parts: list[torch.optim.Optimizer] = []
     if turned:
-        parts.append(Muon(turned))
+        parts.append(torch.optim.Muon(turned, lr=1.0, adjust_lr_fn="match_rms_adamw"))
     if others:
         parts.append(torch.optim.AdamW(others, lr=1.0, betas=_BETAS, fused=True))
     return Optimisers(tuple(parts))
