@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "images"
-PATIENCE = 1200.0
+PATIENCE = 300.0
 """Seconds after which a picture is given up."""
 
 
@@ -73,7 +73,9 @@ class Session:
         self.dock.status_label.clear()
         place = QPoint(round(column), round(row))
         QTest.mouseClick(canvas.native, button, Qt.KeyboardModifier.NoModifier, place)
-        self.until(lambda: self.dock.status_label.text().startswith("Object"))
+        # A correction of a few frames is followed up before its answer can be read.
+        told = ("Object", "Followed up")
+        self.until(lambda: self.dock.status_label.text().startswith(told))
 
     def press(self, key: str) -> None:
         """Press a key on the canvas, such as ``D`` or ``Shift+B``."""
