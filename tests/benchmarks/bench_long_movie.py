@@ -2,8 +2,7 @@
 
 ``python -m tests.benchmarks.bench_long_movie`` draws movies of 1024 x 1024 pixels while they are
 read, tracks them as a batch does (masks streamed to zarr and read back, memories kept on disk), and
-prints the resident size on the way. Each movie is tracked in a process of its own. With ``--input
-128`` the bundled network sees views of half the side: an eighth of the work, the same engine.
+prints the resident size on the way. Each movie is tracked in a process of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -70,7 +68,7 @@ def centres(t: int) -> list[tuple[float, float]]:
     return [(y + 2 * np.sin(a), x + 2 * np.cos(a)) for y, x, a in places]
 
 
-def track(frames: int, side: int | None) -> None:
+def track(frames: int) -> None:
     """Track one movie in this process and print its resident size."""
     from napari_sam2.batch import movie_run
     from napari_sam2.batch.job_spec import JobSpec
@@ -81,12 +79,9 @@ def track(frames: int, side: int | None) -> None:
     from napari_sam2.prompts import PointPrompt
 
     movie = DrawnMovie(frames)
-    # What is not as users have it: the movie is drawn, no file is read, and views may be smaller.
+    # What is not as users have it: the movie is drawn, no file is read.
     layout = AxisLayout.of("TYX", movie.shape)
     movie_run.Sources.open = lambda sources: PlaneMovie(movie, layout)
-    if side is not None:
-        original = movie_run.predictor_of
-        movie_run.predictor_of = lambda *asked: _smaller(original(*asked), side)
     process, started = psutil.Process(), perf_counter()
     sizes: dict[int, int] = {}
 
@@ -110,34 +105,21 @@ def track(frames: int, side: int | None) -> None:
     print(json.dumps({**found, "seconds": perf_counter() - started}))
 
 
-def _smaller(predictor, side: int):
-    """Return an engine with the same weights whose network sees views of another side."""
-    from napari_sam2.model.sam2 import SAM2
-    from napari_sam2.predictor.video import VideoPredictor
-
-    model = SAM2(replace(predictor.model.config, input_size=side))
-    model.load_state_dict(predictor.model.state_dict())
-    return VideoPredictor(model, predictor.runtime, predictor.options)
-
-
 def main() -> None:
     """Measure a short and a long movie."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, nargs="+", default=[100, 5000])
-    parser.add_argument("--input", type=int, help="side of the network's input, 256 if not given")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        track(options.one, options.input)
+        track(options.one)
         return
-    side = options.input or 256
-    table = Table(title=f"resident MiB, {OBJECTS} objects, {SIDE} x {SIDE}, views of {side} pixels")
+    table = Table(title=f"resident MiB, {OBJECTS} objects, {SIDE} x {SIDE}")
     for column in ("movie", *(f"at {t}" for t in MOMENTS), "measured", "objects", "time"):
         table.add_column(column, justify="right")
     ends = []
     for frames in options.frames:
         line = [sys.executable, "-m", "tests.benchmarks.bench_long_movie", "--one", str(frames)]
-        line += ["--input", str(side)] if options.input else []
         done = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
         sizes = {int(t): size / 2**20 for t, size in found["sizes"].items()}
