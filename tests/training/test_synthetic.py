@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -15,10 +16,11 @@ from scipy import ndimage
 from napari_sam2.training.synthetic import SyntheticMovie, dividing_cells, random_movie
 from napari_sam2.training.synthetic.files import MovieFiles, track_table
 from napari_sam2.training.synthetic.limbs import Limbs, limbed_patch
+from napari_sam2.training.synthetic.mitosis import PLATES, Mitosis, random_mitosis
 from napari_sam2.training.synthetic.movie import KINDS
 from napari_sam2.training.synthetic.painter import Optics, Painter
 from napari_sam2.training.synthetic.population import Habit, Population
-from napari_sam2.training.synthetic.shapes import Body, patch_of
+from napari_sam2.training.synthetic.shapes import Body, outline_radii, patch_of
 
 SEEDS = range(3)
 
@@ -212,26 +214,64 @@ def test_cells_that_die_end_and_their_pieces_are_not_annotated() -> None:
     assert not labels.any()
 
 
-def test_nuclei_divide_as_two_plates_that_part() -> None:
-    habit = Habit(diameter=30, speed=0.0, fill=0.05, mitosis="plate", overlap=0.0)
+def _division(mitosis: Mitosis) -> tuple[Population, list[Body], list[Body]]:
+    """Let one cell divide: the population, the mothers as they were last, and all bodies after."""
+    habit = Habit(diameter=30, speed=0.0, fill=0.05, mitosis=mitosis, overlap=0.0)
     population = Population(np.random.default_rng(0), (128, 128), habit)
     population.schedule_division(1, 1)
-    mothers: list[Body] = []
+    before: list[Body] = []
     while not population.lineage:
-        mothers = population.bodies()
+        before = population.bodies()
         population.step()
-    (mother,) = [b for b in mothers if b.label in population.lineage.values()]
-    daughters = [b for b in population.bodies() if b.label in population.lineage]
+    after = population.bodies()
+    mothers = [b for b in before if b.label in population.lineage.values()]
+    return population, mothers, [b for b in after if b.label in population.lineage]
+
+
+def _apart(daughters: list[Body]) -> np.ndarray:
+    one, other = daughters
+    return np.array([other.y - one.y, other.x - one.x])
+
+
+def test_nuclei_divide_as_two_plates_that_part() -> None:
+    population, (mother,), daughters = _division(PLATES)
     assert mother.elongation > 2
-    assert len(daughters) == 2
-    apart = np.array([daughters[1].y - daughters[0].y, daughters[1].x - daughters[0].x])
+    apart = _apart(daughters)
     plate = np.array([np.sin(mother.angle), np.cos(mother.angle)])
     assert abs(apart @ plate) < 0.5 * np.hypot(*apart)
-    first = np.hypot(*apart)
     for _ in range(4):
         population.step()
     later = [b for b in population.bodies() if b.label in population.lineage]
-    assert np.hypot(later[1].y - later[0].y, later[1].x - later[0].x) > first
+    assert np.hypot(*_apart(later)) > np.hypot(*apart)
+
+
+def test_nuclei_that_pinch_have_a_waist_and_part_along_their_length() -> None:
+    way = Mitosis("pinch", goal=1.8, born=1.05, gain=0.0, parting=0.7, tilt=0.1)
+    _, (mother,), daughters = _division(way)
+    radii = outline_radii(mother)
+    quarter = len(radii) // 4  # at angle -pi/2, across the length
+    assert radii[quarter] < 0.75 * radii[0]
+    length = np.array([np.sin(mother.angle), np.cos(mother.angle)])
+    apart = _apart(daughters)
+    assert abs(apart @ length) > 0.9 * np.hypot(*apart)
+    assert all(not body.waist for body in daughters)
+
+
+def test_a_division_between_two_frames_shows_no_stage_of_it() -> None:
+    _, (mother,), daughters = _division(replace(PLATES, before=0, condensed=0.0, parting=1.2))
+    assert mother.condensed == 0
+    assert [body.condensed for body in daughters] == [0, 0]
+    assert np.hypot(*_apart(daughters)) > 2 * mother.radius
+
+
+def test_movies_divide_in_every_way() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [random_mitosis(rng, {"plate": 1, "round": 1, "pinch": 1}) for _ in range(300)]
+    assert {one.way for one in drawn} == {"plate", "round", "pinch"}
+    assert {one.before for one in drawn} == set(range(6))
+    far = [one.parting for one in drawn if one.way == "plate"]
+    assert min(far) < 0.4
+    assert max(far) > 1.2
 
 
 def test_cells_that_touch_do_not_pile_up() -> None:

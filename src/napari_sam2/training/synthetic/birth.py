@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from napari_sam2.training.synthetic.life import Cell, Mitosis
+from napari_sam2.training.synthetic.life import Cell
+from napari_sam2.training.synthetic.mitosis import Mitosis
 from napari_sam2.training.synthetic.shapes import Body
 
 
@@ -21,8 +22,7 @@ class Habit:
     ``refill`` lets others enter for those that leave; ``arrivals`` is the rate of new cells in the
     focal plane; ``fading`` the change of brightness per frame; ``holes`` the mean number of
     nucleoli and ``hole_depth`` their contrast; ``satellites`` the share of cells with micronuclei,
-    ``fragments`` of the dying ones that leave pieces (either are bodies without a label);
-    ``stage_frames`` the duration of mitosis.
+    ``fragments`` of the dying ones that leave pieces (either are bodies without a label).
     """
 
     diameter: float = 40.0
@@ -42,9 +42,7 @@ class Habit:
     refill: bool = True
     clustering: float = 0.3
     overlap: float = 0.1
-    mitosis: Mitosis = "round"
-    stage_frames: int = 3
-    gain: float = 0.6
+    mitosis: Mitosis = field(default_factory=Mitosis)
     division_rate: float = 0.01
     death_rate: float = 0.004
     defocus_rate: float = 0.005

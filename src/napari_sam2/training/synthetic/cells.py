@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_sam2.training.synthetic.mitosis import WHOLE_CELLS, random_mitosis
 from napari_sam2.training.synthetic.painter import Optics, Painter
 from napari_sam2.training.synthetic.population import Habit, Population
 from napari_sam2.training.synthetic.scene import Scene
@@ -45,7 +46,7 @@ def cell_scene(
         The movie before the camera.
     """
     population = Population(rng, shape, recipe.habit)
-    late = max(frames - 2 * recipe.habit.stage_frames, 1)
+    late = max(frames - recipe.habit.mitosis.before - recipe.habit.mitosis.after, 1)
     population.schedule_division(recipe.divisions, late)
     painter = Painter(rng, shape, recipe.optics)
     signal = np.empty((frames, *shape), np.float32)
@@ -76,8 +77,7 @@ def random_habit(rng: np.random.Generator, diameters: tuple[float, float] = (16,
         refill=bool(rng.random() < 0.7),
         clustering=float(rng.uniform(0, 1)),
         overlap=float(rng.uniform(0.4, 0.9) if passing else rng.uniform(-0.05, 0.25)),
-        stage_frames=int(rng.integers(2, 6)),
-        gain=float(rng.uniform(0.1, 1.3)),
+        mitosis=random_mitosis(rng, WHOLE_CELLS),
         division_rate=float(rng.uniform(0, 0.03)),
         death_rate=float(rng.uniform(0, 0.025)),
         defocus_rate=sometimes(rng, 0.05),

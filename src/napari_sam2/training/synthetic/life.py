@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
+from napari_sam2.training.synthetic.mitosis import Mitosis
 from napari_sam2.training.synthetic.shapes import Body
 
-#: ``plate``: chromosomes gather in a plate that splits; ``round``: the whole cell rounds up.
-Mitosis = Literal["plate", "round"]
-#: Length over width of a metaphase plate.
-_PLATE = 2.7
+#: How much narrower the waist of a cell that pinches is, just before it divides.
+_WAIST = 0.5
 
 
 @dataclass(slots=True)
@@ -59,35 +57,36 @@ def enter_focus(cell: Cell, rng: np.random.Generator) -> None:
     cell.focus = [float(v) for v in 0.5 - 0.5 * np.cos(np.linspace(0, np.pi, rise + 1)[1:])]
 
 
-def shape_by_stage(cell: Cell, mitosis: Mitosis, frames: int, gain: float) -> None:
+def shape_by_stage(cell: Cell, mitosis: Mitosis) -> None:
     """Set size, length and brightness by how far mitosis or death has gone.
 
     Parameters
     ----------
     cell : Cell
         The cell; its body is changed.
-    mitosis : {"plate", "round"}
-        How cells divide.
-    frames : int
-        Duration of condensation before, and of relaxation after, a division; and of death.
-    gain : float
-        Brightness gained by condensation.
+    mitosis : Mitosis
+        How cells divide; death takes as long.
     """
-    body = cell.body
-    condensed = max(0.0, 1 - cell.age / (frames + 1))
-    if cell.divides_in is not None and cell.divides_in <= frames:
-        condensed = min((frames + 1 - cell.divides_in) / max(frames - 0.5, 1), 1.0)
-    body.condensed, body.calm = condensed, condensed
-    goal = _PLATE if mitosis == "plate" else 1.05
-    share = condensed**2 if mitosis == "plate" else condensed
+    body, is_pinch = cell.body, mitosis.way == "pinch"
+    stage, goal = mitosis.condensed * max(0.0, 1 - cell.age / (mitosis.after + 1)), mitosis.born
+    body.waist = 0.0
+    if cell.divides_in is not None and cell.divides_in <= mitosis.before:
+        frames = mitosis.before
+        stage = min((frames + 1 - cell.divides_in) / max(frames - 0.5, 1), 1.0)
+        goal = mitosis.goal
+        body.waist = _WAIST * stage**2 * is_pinch
+    body.calm = stage
+    # Chromatin of a cell that pinches is hardly denser than before.
+    body.condensed = 0.3 * stage if is_pinch else stage
+    share = stage**2 if mitosis.way == "plate" else stage
     body.elongation = cell.rest_elongation + share * (goal - cell.rest_elongation)
-    body.radius = cell.rest_radius * (1 - (0.5 if mitosis == "plate" else 0.2) * condensed)
-    body.brightness = cell.rest_brightness * (1 + gain * condensed)
+    body.radius = cell.rest_radius * (1 - mitosis.shrinks * stage)
+    body.brightness = cell.rest_brightness * (1 + mitosis.gain * stage)
     if cell.dies_in is not None:
-        gone = 1 - cell.dies_in / (frames + 1)
+        gone = 1 - cell.dies_in / (mitosis.before + 1)
         body.radius = cell.rest_radius * (1 - 0.55 * gone)
         body.elongation = cell.rest_elongation + gone * (1.0 - cell.rest_elongation)
-        body.brightness = cell.rest_brightness * (1 + (0.5 + gain) * gone)
+        body.brightness = cell.rest_brightness * (1 + (0.5 + mitosis.gain) * gone)
         body.condensed, body.calm = gone, 0.5 * gone
 
 

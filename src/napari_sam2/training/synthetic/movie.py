@@ -26,6 +26,7 @@ from napari_sam2.training.synthetic.cells import Recipe, cell_scene
 from napari_sam2.training.synthetic.dic import dic_scene
 from napari_sam2.training.synthetic.embryo import embryo_scene
 from napari_sam2.training.synthetic.epithelium import membranes_scene, sheet_scene
+from napari_sam2.training.synthetic.mitosis import PLATES
 from napari_sam2.training.synthetic.nuclei import nuclei_scene
 from napari_sam2.training.synthetic.painter import Optics
 from napari_sam2.training.synthetic.phase import phase_scene
@@ -36,7 +37,7 @@ from napari_sam2.training.synthetic.stacks import neurites_scene, organelles_sce
 from napari_sam2.training.synthetic.whole import whole_scene
 
 #: Changes whenever the same seed would give another movie: caches are keyed by it.
-GENERATOR_VERSION = 10
+GENERATOR_VERSION = 11
 
 SceneFunction = Callable[[np.random.Generator, int, tuple[int, int]], Scene]
 
@@ -126,7 +127,7 @@ def dividing_cells(
     habit = Habit(
         diameter=34, size_spread=0.1, elongation=(1.0, 1.5), roughness=0.03, speed=0.03, fill=0.16,
         clustering=0.0, overlap=0.0, division_rate=0.0, death_rate=0.0, defocus_rate=0.0,
-        holes=2.0, hole_depth=0.5, mitosis="plate",
+        holes=2.0, hole_depth=0.5, mitosis=PLATES,
     )  # fmt: skip
     optics = Optics(psf=0.9, background=0.08, texture=0.24, grain=2.5, dim_border=0.65, rim=0.6)
     divisions = max(frames // 8, 1) if frames > 8 else 0

@@ -13,9 +13,13 @@ from napari_sam2.training.synthetic.cells import (
     random_optics,
     sometimes,
 )
+from napari_sam2.training.synthetic.mitosis import Way, random_mitosis
 from napari_sam2.training.synthetic.painter import Optics
 from napari_sam2.training.synthetic.population import Habit
 from napari_sam2.training.synthetic.scene import Scene
+
+#: How often chromosomes gather in a plate, and how often a nucleus is parted as it is.
+_DIVIDING: dict[Way, float] = {"plate": 0.6, "pinch": 0.25, "round": 0.15}
 
 
 def nuclei_scene(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -> Scene:
@@ -43,7 +47,7 @@ def _habit(rng: np.random.Generator) -> Habit:
         ),
         holes=float(rng.choice([0, rng.uniform(1, 4)])),
         hole_depth=float(rng.choice([1, 1, 1, -1.5])) * float(rng.uniform(0.3, 0.9)),
-        mitosis="plate",
+        mitosis=random_mitosis(rng, _DIVIDING),
         fragments=0.6,
         satellites=sometimes(rng, 0.12),
     )

@@ -79,7 +79,7 @@ class Population:
         inside = np.flatnonzero(((places > 0) & (places < self._shape)).all(1))
         for rank, index in enumerate(self._rng.permutation(inside)[:count]):
             due = int((rank + 0.7) * within / max(count, 1))
-            self._cells[index].divides_in = due + self._habit.stage_frames
+            self._cells[index].divides_in = due + self._habit.mitosis.before
 
     # ------------------------------------------------------------------ birth
 
@@ -106,7 +106,7 @@ class Population:
         kick = rng.normal(0, habit.speed * habit.diameter, 2)
         keep = habit.persistence
         cell.velocity = keep * cell.velocity + np.sqrt(1 - keep**2) * kick
-        is_dividing = cell.divides_in is not None and cell.divides_in <= habit.stage_frames
+        is_dividing = cell.divides_in is not None and cell.divides_in <= habit.mitosis.before
         slowed = 0.3 if is_dividing else 1.0
         step = slowed * cell.velocity + np.asarray(habit.flow) * habit.diameter
         if rng.random() < habit.bursts:
@@ -129,9 +129,9 @@ class Population:
         cell.age += 1
         cell.rest_radius *= 1.004
         cell.rest_brightness *= float(np.exp(rng.normal(0, habit.fading)))
-        if cell.is_idle and cell.age > 2 * habit.stage_frames:
+        if cell.is_idle and cell.age > habit.mitosis.before + habit.mitosis.after:
             self._choose_fate(cell)
-        shape_by_stage(cell, habit.mitosis, habit.stage_frames, habit.gain)
+        shape_by_stage(cell, habit.mitosis)
         if cell.divides_in is not None:
             cell.divides_in -= 1
             if cell.divides_in < 0:
@@ -149,9 +149,9 @@ class Population:
         habit, rng = self._habit, self._rng
         draw = rng.random()
         if draw < habit.division_rate:
-            cell.divides_in = habit.stage_frames
+            cell.divides_in = habit.mitosis.before
         elif draw < habit.division_rate + habit.death_rate:
-            cell.dies_in = habit.stage_frames
+            cell.dies_in = habit.mitosis.before
         elif draw < habit.division_rate + habit.death_rate + habit.defocus_rate:
             leave_focus(cell, rng)
 
@@ -164,20 +164,17 @@ class Population:
     def _divide(self, mother: Cell) -> None:
         body, rng, habit = mother.body, self._rng, self._habit
         self._cells.remove(mother)
-        # The spindle axis: daughters part across the mother's long (metaphase) axis.
-        axis = body.angle + np.pi / 2 + rng.normal(0, 0.15)
+        axis = habit.mitosis.axis(body, rng)
         away = np.array([np.sin(axis), np.cos(axis)])
-        apart = 0.55 if habit.mitosis == "plate" else 0.6
+        apart = habit.mitosis.distance(rng) * mother.rest_radius
         for side in (-1.0, 1.0):
-            daughter = self._nursery.newborn(
-                np.array([body.y, body.x]) + side * away * body.radius * apart
-            )
+            daughter = self._nursery.newborn(np.array([body.y, body.x]) + side * away * apart)
             daughter.rest_radius = mother.rest_radius * 0.78
             daughter.rest_brightness = mother.rest_brightness * float(np.exp(rng.normal(0, 0.1)))
             daughter.body.angle = axis - np.pi / 2
             daughter.velocity = 0.25 * side * away * mother.rest_radius + 0.5 * mother.velocity
             daughter.age = 0
-            shape_by_stage(daughter, habit.mitosis, habit.stage_frames, habit.gain)
+            shape_by_stage(daughter, habit.mitosis)
             self._cells.append(daughter)
             self.lineage[daughter.body.label] = body.label
 

@@ -16,6 +16,7 @@ FloatArray = NDArray[np.float32]
 #: Angles in the table of radii; 256 keeps the outline smooth up to a radius of about 100 pixels.
 ANGLES = 256
 _THETA = np.linspace(-np.pi, np.pi, ANGLES, endpoint=False)
+_WAIST_WIDTH = 0.45  # radians
 
 
 @dataclass(slots=True)
@@ -27,7 +28,8 @@ class Body:
     (in radii) of protrusions; ``calm`` from 0 to 1 takes both back.  ``holes`` is (K, 4), place u
     and v and size in radii and depth of dark nucleoli (negative: bright foci).  ``focus`` is 1 in
     focus and falls to 0 when the cell leaves the focal plane.  ``condensed`` is 0 in interphase and
-    1 in mitosis.  ``contrast`` multiplies the texture.  A body with label 0 is not annotated.
+    1 in mitosis; ``waist`` is the part of the radius that is missing half way along.  ``contrast``
+    multiplies the texture.  A body with label 0 is not annotated.
     """
 
     label: int
@@ -43,6 +45,7 @@ class Body:
     focus: float = 1.0
     condensed: float = 0.0
     calm: float = 0.0
+    waist: float = 0.0
     contrast: float = 1.0
     holes: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 4)))
     depth: float = 0.0
@@ -76,6 +79,8 @@ def outline_radii(body: Body) -> FloatArray:
     for angle, width, height in body.spikes:
         away = np.angle(np.exp(1j * (_THETA - angle)))
         radii += lively * height * np.exp(-((away / width) ** 2))
+    if body.waist:
+        radii *= 1 - body.waist * np.exp(-np.square((np.abs(_THETA) - np.pi / 2) / _WAIST_WIDTH))
     return (body.radius * np.maximum(radii, 0.25)).astype(np.float32)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_sam2.training.synthetic.mitosis import WHOLE_CELLS, random_mitosis
 from napari_sam2.training.synthetic.optics import smooth_noise
 from napari_sam2.training.synthetic.population import Habit, Population
 from napari_sam2.training.synthetic.shapes import Body, FloatArray, Patch
@@ -47,12 +48,11 @@ def live(
 
 
 def eventful(rng: np.random.Generator, habit: Habit) -> Habit:
-    """Let cells round up to divide, and now and then be carried along, land, or jump."""
+    """Let cells divide, and now and then be carried along, land, or jump."""
     carried = rng.normal(0, 0.06, 2) * float(rng.random() < 0.25)
     return replace(
         habit,
-        mitosis="round",
-        stage_frames=int(rng.integers(2, 6)),
+        mitosis=random_mitosis(rng, WHOLE_CELLS),
         flow=(float(carried[0]), float(carried[1])),
         arrivals=sometimes(rng, 0.02, 0.3),
         bursts=sometimes(rng, 0.03, 0.2),
