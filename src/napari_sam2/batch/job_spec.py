@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
+
+from napari_sam2.predictor.options import Divisions, PredictorOptions, ViewMode
 
 __all__ = ["SEEDS", "JobSpec", "SeedKind"]
 
@@ -54,6 +56,10 @@ class JobSpec:
     device: str | None = field(default=None, metadata=_about("cpu, cuda, cuda:1, mps."))
     dtype: str | None = field(default=None, metadata=_about("float32, bfloat16, float16."))
     view: str = field(default="auto", metadata=_about("auto, whole or follow."))
+    divided: str = field(
+        default="auto",
+        metadata=_about("Cells that have divided end, or are followed on: auto, end or follow."),
+    )
     direction: str = field(default="both", metadata=_about("forward, backward or both."))
     first: int | None = field(
         default=None, metadata=_about("First frame of the range; of stacks the first time.")
@@ -100,6 +106,12 @@ class JobSpec:
         """Where its prompts come from; one kind, or the job is wrong."""
         given = (self.session, self.prompts, self.labels, self.automatic)
         return tuple(kind for kind, value in zip(SEEDS, given, strict=True) if value)
+
+    @property
+    def predictor_options(self) -> PredictorOptions:
+        """How the engine looks at its movie; ValueError for a value that is no choice."""
+        view, divided = cast(ViewMode, self.view), cast(Divisions, self.divided)
+        return PredictorOptions(view=view, divided=divided)
 
     @property
     def title(self) -> str:

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import psutil
 
@@ -231,5 +231,4 @@ class _MovieRun:
 
 
 def _predictor(job: JobSpec, model: str) -> VideoPredictor:
-    view = cast("Literal['auto', 'whole', 'follow']", job.view)
-    return predictor_of(model, job.device, job.dtype, view)
+    return predictor_of(model, job.device, job.dtype, job.predictor_options)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_sam2.model.sam2 import SAM2
-from napari_sam2.predictor.options import PredictorOptions, ViewMode
+from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.video import VideoPredictor
 
 __all__ = ["describe_network", "leave_a_core", "predictor_of"]
@@ -16,7 +16,7 @@ __all__ = ["describe_network", "leave_a_core", "predictor_of"]
 
 @lru_cache(maxsize=1)
 def predictor_of(
-    model: str, device: str | None, dtype: str | None, view: ViewMode
+    model: str, device: str | None, dtype: str | None, options: PredictorOptions
 ) -> VideoPredictor:
     """Return the engine with a network; the last one is kept, since movies mostly share it.
 
@@ -34,7 +34,7 @@ def predictor_of(
     keep_heap()
     network = load_model(model)
     leave_a_core(network)
-    return VideoPredictor(network, runtime, PredictorOptions(view=view))
+    return VideoPredictor(network, runtime, options)
 
 
 def leave_a_core(network: SAM2) -> None:

@@ -16,7 +16,7 @@ from napari_sam2.batch.sources import Sources
 from napari_sam2.io.read_planes import PlaneMovie
 from napari_sam2.model.checkpoint import REGISTRY, available_models
 from napari_sam2.planes import PlaneGrid
-from napari_sam2.predictor.options import PredictorOptions, PropagateOptions
+from napari_sam2.predictor.options import PropagateOptions
 
 __all__ = ["BatchPlan", "PlanError", "PlannedJob", "plan_batch", "propagate_options"]
 
@@ -176,7 +176,7 @@ def _planned(job: JobSpec, overwrite: bool) -> PlannedJob:
 
 def _check_network(job: JobSpec) -> None:
     propagate_options(job, resume=False)
-    PredictorOptions(view=job.view)  # type: ignore[arg-type]
+    _ = job.predictor_options  # refuses what is no choice
     if job.model is None or job.model in REGISTRY or job.model in available_models():
         return
     if not Path(job.model).expanduser().is_file():

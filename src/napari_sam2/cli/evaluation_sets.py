@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -91,12 +92,14 @@ def _synthetic(kind: str, count: int) -> EvaluationSet:
     from napari_sam2.evaluation.ground_truth import AnnotatedMovie
     from napari_sam2.evaluation.sets import EvaluationSet
     from napari_sam2.training.synthetic import random_movie
+    from napari_sam2.training.synthetic.movie import KINDS
 
     movies = []
     for seed in range(SYNTHETIC_SEED, SYNTHETIC_SEED + count):
         made = random_movie(seed, SYNTHETIC_FRAMES, kind=kind)
         name = f"synthetic {kind} {seed}"
-        movies.append(AnnotatedMovie.of_stack(name, made.images, made.labels, made.lineage))
+        movie = AnnotatedMovie.of_stack(name, made.images, made.labels, made.lineage)
+        movies.append(replace(movie, is_stack=KINDS[kind].is_stack))
     return EvaluationSet(f"synthetic {kind}", "synthetic", tuple(movies))
 
 

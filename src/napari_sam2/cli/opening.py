@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2.cli.arguments import parse_channels
 from napari_sam2.cli.console import downloading, say
@@ -11,6 +11,7 @@ from napari_sam2.cli.console import downloading, say
 if TYPE_CHECKING:
     from napari_sam2.io.axes import MovieArray
     from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.predictor.options import PredictorOptions
     from napari_sam2.predictor.session import VideoSession
     from napari_sam2.predictor.video import VideoPredictor
 
@@ -43,11 +44,9 @@ def load_predictor(
     model: str,
     device: str | None,
     dtype: str | None,
-    view: Literal["auto", "whole", "follow"] = "auto",
+    options: PredictorOptions | None = None,
 ) -> tuple[VideoPredictor, dict[str, Any]]:
     """Return the engine, and what to note about its network."""
-    from napari_sam2.predictor.options import PredictorOptions
-
     # Before PyTorch is loaded: threads that wait actively take a busy machine's cores from the
     # very threads that they wait for.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -60,7 +59,7 @@ def load_predictor(
     network = _load_network(model)
     leave_a_core(network)
     say(f"network {network.config.name} on {runtime.describe()}")
-    predictor = VideoPredictor(network, runtime, PredictorOptions(view=view))
+    predictor = VideoPredictor(network, runtime, options)
     return predictor, {"model": describe_network(model, network)}
 
 

@@ -46,6 +46,10 @@ ViewOf = Annotated[
     Literal["auto", "whole", "follow"],
     typer.Option(help="Whole frames, or windows that follow the objects."),
 ]
+Divided = Annotated[
+    Literal["auto", "end", "follow"],
+    typer.Option(help="Cells whose masks stay in two halves: end them, or follow them on."),
+]
 Axes = Annotated[
     str | None, typer.Option(help="Order of the axes, such as TCYX, if the file is wrong.")
 ]
@@ -73,6 +77,7 @@ def track(
     frames: Frames = None,
     along: Along = "both",
     view: ViewOf = "auto",
+    divided: Divided = "auto",
     axes: Axes = None,
     channels: Channels = None,
     low: Low = None,
@@ -90,7 +95,7 @@ def track(
     from napari_sam2.io.read import read_stacks
     from napari_sam2.predictor.automatic_masklets import AutomaticMasklets
     from napari_sam2.predictor.composed_frames import grid_of
-    from napari_sam2.predictor.options import PropagateOptions
+    from napari_sam2.predictor.options import PredictorOptions, PropagateOptions
 
     others = read_prompts(prompts) if prompts else []
     start, stop = parse_frames(frames)
@@ -103,7 +108,8 @@ def track(
         session.add(prompt)
     results = ResultFolder(out)
     results.prepare(overwrite=overwrite)
-    predictor, about = load_predictor(model, device, dtype, view)
+    looks = PredictorOptions(view=view, divided=divided)
+    predictor, about = load_predictor(model, device, dtype, looks)
     options = PropagateOptions(direction=direction, start=start, stop=stop, along=along)
     about = {"movie": str(Path(movie).absolute()), **about}
     job = Job(session, predictor, results, options, overwrite, about)

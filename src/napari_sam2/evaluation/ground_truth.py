@@ -52,6 +52,8 @@ class AnnotatedMovie:
     pieces : bool
         Whether objects may be several separate profiles on a frame, as bodies cut by a section
         are; a prompt is then only asked for where there is one.
+    is_stack : bool
+        Whether the frames are slices, not times.
     """
 
     name: str
@@ -63,6 +65,7 @@ class AnnotatedMovie:
     gold: dict[int, LabelImage] = field(default_factory=dict)
     complete: bool = False
     pieces: bool = False
+    is_stack: bool = False
 
     @classmethod
     def of_stack(

@@ -23,6 +23,11 @@ from napari_sam2.predictor.video import VideoPredictor
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 
+def axes_of(movie: AnnotatedMovie) -> str:
+    """Return the axes of a movie's images, as `VideoSession.open` takes them."""
+    return ("Z" if movie.is_stack else "T") + "YXC"[: movie.images.ndim - 1]
+
+
 @dataclass
 class Sessions:
     """Opens sessions; the intensities of a movie are looked at once, not in every session."""
@@ -36,7 +41,9 @@ class Sessions:
         encoded: for protocols that go through the same frames many times and are not timed.
         """
         before = None if self._before is None or self._before[0] is not movie else self._before[1]
-        session = VideoSession.open(movie.images, None if before is None else before.mapping)
+        session = VideoSession.open(
+            movie.images, None if before is None else before.mapping, axes_of(movie)
+        )
         if before is not None and model is not None and before.model is model:
             session.features, session.model = before.features, model
         self._before = (movie, session)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -92,7 +92,7 @@ def open_set(folder: Path, truth: Truth = "labels") -> EvaluationSet:
     if folder.name == EMBRYO:
         images, labels = _read_stack(folder)
         movie = AnnotatedMovie.of_stack(EMBRYO, images, labels, pieces=True)
-        return EvaluationSet(EMBRYO, "stack", (movie,))
+        return EvaluationSet(EMBRYO, "stack", (replace(movie, is_stack=True),))
     if "labelled_frame_indices" not in _read_info(folder):
         images, labels = _read_stack(folder)
         movie = AnnotatedMovie.of_stack(folder.name, images, labels)
@@ -123,7 +123,9 @@ def _read_em(folder: Path) -> AnnotatedMovie:
     large = np.flatnonzero(sizes > EM_BODY_VOXELS)
     slab = labels[-EM_SLICES:]
     bodies = connected_bodies(np.where(np.isin(slab, large[large > 0]), slab, 0))
-    return AnnotatedMovie.of_stack(folder.name, images[-EM_SLICES:], bodies, pieces=True)
+    slices = images[-EM_SLICES:]
+    movie = AnnotatedMovie.of_stack(folder.name, slices, bodies, pieces=True)
+    return replace(movie, is_stack=True)
 
 
 def _read_stack(folder: Path) -> tuple[NDArray[np.integer], NDArray[np.integer]]:

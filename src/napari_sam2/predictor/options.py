@@ -13,6 +13,7 @@ Along = Literal["both", "time", "z"]
 ViewMode = Literal["auto", "whole", "follow"]
 Overlap = Literal["best", "keep"]
 Pieces = Literal["auto", "all", "clicked"]
+Divisions = Literal["auto", "end", "follow"]
 
 
 def _about(title: str, text: str, **bounds: float) -> dict[str, Any]:
@@ -190,6 +191,15 @@ class PredictorOptions:
             "on two frames in a row, for as long as object pointers reach back to their birth.",
         ),
     )
+    divided: Divisions = field(
+        default="auto",
+        metadata=_about(
+            "Divided cells",
+            "End stops an object, going forward in time, once its mask has been in two halves on "
+            "two frames in a row and no prompt lies ahead; follow goes on with whatever the "
+            "network sees. Auto ends where views follow objects.",
+        ),
+    )
     rows: int | None = field(
         default=None,
         metadata=_about(
@@ -206,6 +216,10 @@ class PredictorOptions:
     def follows(self, config: SAM2Config) -> bool:
         """Whether views follow objects with this network."""
         return self.view == "follow" or (self.view == "auto" and config.follows_by_default)
+
+    def ends_divided(self, config: SAM2Config) -> bool:
+        """Whether objects that have divided end with this network."""
+        return self.divided == "end" or (self.divided == "auto" and self.follows(config))
 
     def keeps_clicked_pieces(self, config: SAM2Config) -> bool:
         """Whether pieces of a mask without a click are dropped with this network."""

@@ -44,18 +44,22 @@ SceneFunction = Callable[[np.random.Generator, int, tuple[int, int]], Scene]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind: how its scene is drawn, its share of `random_movie`, what it is, its light."""
+    """A kind: how its scene is drawn, its share of `random_movie`, what it is, its light.
+
+    In a stack frames are slices.
+    """
 
     scene: SceneFunction
     share: float
     title: str
     light: Light = "fluorescence"
+    is_stack: bool = False
 
 
 #: Every kind of movie by name.
 KINDS: dict[str, Kind] = {
     "nuclei": Kind(nuclei_scene, 0.32, "fluorescent nuclei that divide, die, crowd and overlap"),
-    "embryo": Kind(embryo_scene, 0.06, "stack of round nuclei, slice by slice"),
+    "embryo": Kind(embryo_scene, 0.06, "stack of round nuclei, slice by slice", is_stack=True),
     "whole": Kind(whole_scene, 0.12, "fluorescent whole cells: spread, with processes, crawling"),
     "sheet": Kind(sheet_scene, 0.05, "confluent cells, cytoplasm and nucleus stained"),
     "membranes": Kind(membranes_scene, 0.07, "sheet of cells with bright outlines"),
@@ -65,9 +69,15 @@ KINDS: dict[str, Kind] = {
         brightfield_scene, 0.06, "bright field: suspensions, yeast, eggs, stains", "transmitted"
     ),
     "rods": Kind(rods_scene, 0.06, "bacteria that grow, divide and push", "transmitted"),
-    "neurites": Kind(neurites_scene, 0.05, "electron microscopy: packed neurites", "electrons"),
+    "neurites": Kind(
+        neurites_scene, 0.05, "electron microscopy: packed neurites", "electrons", is_stack=True
+    ),
     "organelles": Kind(
-        organelles_scene, 0.05, "stacks: mitochondria under electrons, glowing balls", "electrons"
+        organelles_scene,
+        0.05,
+        "stacks: mitochondria under electrons, glowing balls",
+        "electrons",
+        is_stack=True,
     ),
 }
 

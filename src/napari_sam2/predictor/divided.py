@@ -1,0 +1,57 @@
+"""Cells that have divided: an object whose mask stays in two halves has ended.
+
+Nothing tells the network whose daughter to follow, and mostly it follows both: the mask falls into
+two halves of like size, which a cell that has not divided hardly ever shows. From there on nothing
+that is drawn would be true. The halves stay on the frames that gave the division away; a person
+finds them there and takes them for the daughters.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_sam2.masklets import MaskRecord
+from napari_sam2.predictor.composed_frames import grid_of
+from napari_sam2.predictor.session import VideoSession
+from napari_sam2.tracking.splitting import halves
+
+__all__ = ["ENDED", "has_divided"]
+
+ENDED = MaskRecord.from_mask(np.zeros((1, 1), bool), object_score=-1024.0)
+"""What is written of an object after its division; no network gives so low a score."""
+
+_FRAMES = 2
+"""In a row: cells that touch or pass each other are in two halves for one."""
+
+
+def has_divided(session: VideoSession, object_id: int, place: tuple[int, int]) -> bool:
+    """Say whether an object has ended by a division before a frame.
+
+    Parameters
+    ----------
+    session : VideoSession
+    object_id : int
+    place : tuple of int
+        Frame, and direction of travel (1 or -1).
+
+    Returns
+    -------
+    bool
+        Whether the run goes forward in time, the mask was in two halves on the two frames before,
+        or the object had ended there, and no prompt lies ahead: who gives one says that it lives.
+    """
+    frame, step = place
+    if step != 1 or grid_of(session.frames).slices > 1:
+        return False
+    before = session.masklets.record(object_id, frame - 1)
+    if before is None or any(f >= frame for f in session.prompts.frames(object_id)):
+        return False
+    if before == ENDED:
+        return True
+    return all(_is_halved(session, object_id, frame - back) for back in range(1, _FRAMES + 1))
+
+
+def _is_halved(session: VideoSession, object_id: int, frame: int) -> bool:
+    record = session.masklets.record(object_id, frame)
+    # A prompted mask is what a person wants it to be.
+    return record is not None and not record.prompted and halves(record) is not None

@@ -1,0 +1,113 @@
+"""A cell that has divided ends, and its halves stay for a person to look at."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from napari_sam2.masklets import MaskRecord
+from napari_sam2.model.checkpoint import load_model
+from napari_sam2.predictor.divided import ENDED, has_divided
+from napari_sam2.predictor.options import Direction, Divisions, PredictorOptions, PropagateOptions
+from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.predictor.session import VideoSession
+from napari_sam2.predictor.video import VideoPredictor
+from napari_sam2.prompts import MaskPrompt
+from napari_sam2.tracking.proposals import DivisionWatch
+from napari_sam2.tracking.splitting import halves
+
+FRAMES, SIDE, DIVIDES = 10, 128, 4
+
+
+def truth(frame: int) -> np.ndarray:
+    """A disk, and from frame `DIVIDES` on two smaller ones beside each other."""
+    y, x = np.ogrid[:SIDE, :SIDE]
+    if frame < DIVIDES:
+        return (y - 64) ** 2 + (x - 64) ** 2 < 18**2
+    return ((y - 64) ** 2 + (x - 79) ** 2 < 10**2) | ((y - 64) ** 2 + (x - 49) ** 2 < 9**2)
+
+
+@cache
+def movie() -> np.ndarray:
+    noise = np.random.default_rng(0).normal(200, 12, (FRAMES, SIDE, SIDE))
+    cells = np.stack([truth(t) for t in range(FRAMES)])
+    return (noise + 900 * cells).clip(0).astype(np.uint16)
+
+
+def run(
+    divided: Divisions = "auto",
+    prompts: tuple[int, ...] = (0,),
+    direction: Direction = "forward",
+    axes: str = "TYX",
+) -> VideoSession:
+    options = PredictorOptions(divided=divided)
+    predictor = VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32"), options)
+    session = VideoSession.open(movie(), axes=axes)
+    for frame in prompts:
+        session.add(MaskPrompt(1, frame, truth(frame)))
+    list(predictor.propagate(session, PropagateOptions(direction=direction)))
+    return session
+
+
+def states(session: VideoSession) -> str:
+    """One letter a frame: whole, halved, empty, ended."""
+    letters = ""
+    for t in range(session.num_frames):
+        one = session.masklets.record(1, t)
+        if one is None or not one.visible:
+            letters += "x" if one == ENDED else "-"
+        else:
+            letters += "h" if halves(one) else "w"
+    return letters
+
+
+def test_a_mask_that_stays_in_two_halves_ends_and_is_proposed() -> None:
+    followed, ended = states(run("follow")), run()
+    first = followed.index("hh")
+    assert first == DIVIDES
+    assert "-" not in followed, "the network goes on"
+    assert states(ended) == followed[: first + 2] + "x" * (FRAMES - first - 2)
+    (found,) = DivisionWatch().propose(ended.masklets)
+    assert (found.mother, found.frame) == (1, first)
+
+
+def test_a_prompt_ahead_says_that_the_object_lives() -> None:
+    last = FRAMES - 1
+    found = states(run(prompts=(0, last)))
+    assert "x" not in found
+    assert "hh" in found
+
+
+def test_neither_backwards_nor_through_depth() -> None:
+    assert "x" not in states(run(prompts=(FRAMES - 1,), direction="backward"))
+    assert states(run(axes="ZYX")) == states(run("follow"))
+
+
+def test_a_run_that_goes_on_leaves_it_ended() -> None:
+    session = run()
+    predictor = VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32"))
+    before = states(session)
+    first = before.index("x")
+    session.masklets.remove(1, range(first + 1, FRAMES))
+    for frame in range(first + 1, FRAMES):
+        session.objects[1].tracked.pop(frame)
+    list(predictor.propagate(session, PropagateOptions(direction="forward", resume=True)))
+    assert states(session) == before
+
+
+@pytest.mark.parametrize(
+    ("marks", "expected"),
+    [("hh", True), ("hw", False), ("wh", False), ("hp", False), ("wx", True), ("w-", False)],
+)
+def test_two_frames_in_a_row_that_nobody_drew(marks: str, expected: bool) -> None:
+    session = VideoSession.open(movie())
+    session.add(MaskPrompt(1, 0, truth(0)))
+    two, one, nothing = (MaskRecord.from_mask(m) for m in (truth(9), truth(0), truth(0) & False))
+    drawn = MaskRecord.from_mask(truth(9), prompted=True)
+    kinds = {"h": two, "w": one, "p": drawn, "x": ENDED, "-": nothing}
+    for frame, mark in enumerate(marks, start=3):
+        session.masklets.write(1, frame, kinds[mark])
+    assert has_divided(session, 1, (3 + len(marks), 1)) is expected
+    assert not has_divided(session, 1, (2, -1))
