@@ -111,3 +111,7 @@ def test_a_proposed_division_is_accepted_with_enter(
     assert widget.folds.divisions.caption == "Divisions"
     assert set(np.unique(controller.layers.canvas.layer.data[-1])) == {0, 2, 3}
     screenshot(viewer, "division-accepted")
+    panel.automatic_box.click()
+    assert controller.divisions.is_automatic
+    controller.divisions.is_automatic = False
+    assert not panel.automatic_box.isChecked()

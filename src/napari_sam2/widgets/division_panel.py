@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QGridLayout, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QListWidget, QListWidgetItem, QWidget
 
 from napari_sam2.widgets.keys import tip
 from napari_sam2.widgets.object_panel import plain_button
@@ -36,6 +36,13 @@ class DivisionPanel(QWidget):
         self.dismiss_button = plain_button(
             "Dismiss", tip("dismiss_division"), self._divisions.dismiss
         )
+        self.automatic_box = QCheckBox("Take daughters on")
+        self.automatic_box.setToolTip(
+            "Cells that a run has ended, because their masks stay in two halves, are divided\n"
+            "without a question, and their daughters are followed on. Ctrl+Z takes each back.\n"
+            "sam2.divisions.is_automatic = True"
+        )
+        self.automatic_box.toggled.connect(self._set_automatic)
         self.list = QListWidget()
         self.list.setToolTip(
             "Where objects seem to divide; the number is how sure that is.\n"
@@ -49,7 +56,9 @@ class DivisionPanel(QWidget):
         layout.addWidget(self.divide_button, 0, 0)
         layout.addWidget(self.accept_button, 0, 1)
         layout.addWidget(self.dismiss_button, 0, 2)
-        layout.addWidget(self.list, 1, 0, 1, 3)
+        layout.addWidget(self.automatic_box, 1, 0, 1, 3)
+        layout.addWidget(self.list, 2, 0, 1, 3)
+        self._divisions.automatic_changed.connect(self._show_automatic)
         self._divisions.changed.connect(self._show)
         self._divisions.asking_changed.connect(self._show_asking)
         controller.events.image_changed.connect(self._show_image)
@@ -90,6 +99,12 @@ class DivisionPanel(QWidget):
         proposals = self._divisions.proposals
         if not self._is_filling and 0 <= row < len(proposals):
             self._divisions.choose(proposals[row])
+
+    def _show_automatic(self, is_on: bool) -> None:
+        self.automatic_box.setChecked(is_on)
+
+    def _set_automatic(self, is_on: bool) -> None:
+        self._divisions.is_automatic = is_on
 
     def _show_asking(self, is_asking: bool) -> None:
         self.divide_button.setChecked(is_asking)

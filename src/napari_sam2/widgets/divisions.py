@@ -44,6 +44,8 @@ class Divisions:
 
     changed = Signal()
     """Other proposals, or another one is chosen."""
+    automatic_changed = Signal(bool)
+    """Whether cells that a run has ended as divided are taken on without a question."""
     asking_changed = Signal(bool)
     """Whether the next clicks are daughters."""
     told = Signal(Status)
@@ -64,6 +66,8 @@ class Divisions:
         self._onward = onward
         self._found: dict[str, tuple[DivisionProposal, ...]] = {}
         self._dismissed: dict[str, set[int]] = {}
+        self._is_automatic = False
+        self._taken_on: dict[str, set[int]] = {}
         self._chosen: DivisionProposal | None = None
         self._mother: int | None = None
         self._daughters: list[int] = []
@@ -91,6 +95,17 @@ class Divisions:
         return proposals[0] if proposals else None
 
     @property
+    def is_automatic(self) -> bool:
+        """Whether cells that a run has ended as divided are taken on without a question."""
+        return self._is_automatic
+
+    @is_automatic.setter
+    def is_automatic(self, is_on: bool) -> None:
+        self._is_automatic = is_on
+        self._take_on()
+        self.automatic_changed.emit(is_on)
+
+    @property
     def is_asking(self) -> bool:
         """Whether the next clicks are daughters."""
         return self._mother is not None
@@ -103,7 +118,19 @@ class Divisions:
     def take(self, key: str, proposals: tuple[DivisionProposal, ...]) -> None:
         """Take what was found in a movie."""
         self._found[key] = proposals
+        self._take_on()
         self.changed.emit()
+
+    def _take_on(self) -> None:
+        """Accept what a run has ended, each once: what is undone stays undone."""
+        movie = self._movie()
+        if movie is None or not self._is_automatic:
+            return
+        known = self._taken_on.setdefault(movie.key, set())
+        for one in self.proposals:
+            if one.mother not in known and _has_ended(movie, one.mother):
+                known.add(one.mother)
+                self._accept(movie, one)
 
     def refresh(self) -> None:
         """Look again which proposals are still open: objects were edited."""
@@ -148,16 +175,23 @@ class Divisions:
         if movie is None or proposal is None:
             self._tell("No division is proposed")
             return False
+        daughters = self._accept(movie, proposal)
+        if daughters:
+            self._objects.select(daughters[0])
+        return bool(daughters)
+
+    def _accept(self, movie: OpenMovie, proposal: DivisionProposal) -> list[int]:
+        """Make a proposal a division and return the daughters; none if it cannot be made."""
         try:
             change, daughters, places = division_of(movie.document, proposal, self._objects.reserve)
         except ValueError as error:
             self._tell(str(error), is_error=True)
-            return False
+            return []
         step = movie.perform(change)
         movie.adopt_step(step, places)
         fresh = [object_id for object_id, _ in places]
         self._finish(proposal.mother, daughters, fresh, proposal.frame)
-        return True
+        return daughters
 
     def begin(self, mother: int | None = None) -> None:
         """Let the next two clicks be the daughters of an object; again to stop.
@@ -233,6 +267,7 @@ class Divisions:
             return
         daughters = self._daughters
         self.stop()
+        self._objects.select(daughters[0])
         self._finish(mother, daughters, daughters, born.frame)
 
     def _born(self, prompts: Sequence[Prompt], *, known: bool = False) -> Prompt | None:
@@ -249,7 +284,6 @@ class Divisions:
     ) -> None:
         """Say so, and track the daughters on."""
         names = " and ".join(map(str, daughters))
-        self._objects.select(daughters[0])
         self._tell(f"Object {mother} divides into {names}")
         if self._following.is_automatic and fresh:
             self._following.extend(self._onward(fresh, frame))
@@ -257,6 +291,15 @@ class Divisions:
 
     def _tell(self, text: str, *, is_error: bool = False) -> None:
         self.told.emit(Status(text, "error" if is_error else "info"))
+
+
+def _has_ended(movie: OpenMovie, object_id: int) -> bool:
+    """Whether a run has ended an object because it has divided."""
+    from napari_sam2.predictor.divided import ENDED
+
+    masklets = movie.document.masklets
+    frames = masklets.frames(object_id)
+    return bool(frames) and masklets.record(object_id, frames[-1]) == ENDED
 
 
 def _is_open(movie: OpenMovie, proposal: DivisionProposal) -> bool:
