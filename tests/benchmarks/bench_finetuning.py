@@ -72,7 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--train", default="0-9", help="frames to learn from")
     parser.add_argument("--test", default="20-91", help="frames to measure on")
     parser.add_argument("--start", default="bundled")
-    parser.add_argument("--learn", default="memory+decoder")
+    parser.add_argument("--learn", default="decoder")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--validation", type=float, default=0.2)
     parser.add_argument("--out", type=Path)

@@ -45,7 +45,7 @@ def test_an_example_is_printed(command):
     done = command("train", "--example")
     assert done.status == 0
     assert "[[data]]" in done.out
-    assert 'learn = "memory+decoder"' in done.out
+    assert 'learn = "decoder"' in done.out
 
 
 def test_from_data_to_a_network_that_tracks(command, config, tmp_path):

@@ -53,7 +53,9 @@ class Learner:
     @classmethod
     def of(cls, model: SAM2, options: FineTuneOptions) -> Learner:
         """Freeze what does not learn; `model` is changed in place."""
-        model.requires_grad_(True)
+        model.requires_grad_(options.learn != "decoder")
+        model.sam_prompt_encoder.requires_grad_(True)
+        model.sam_mask_decoder.requires_grad_(True)
         if options.learn != "everything":
             model.image_encoder.requires_grad_(False)
         if options.learn == "adapters":

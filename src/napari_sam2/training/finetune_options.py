@@ -13,7 +13,7 @@ from napari_sam2.training.readers import DataEntry
 
 __all__ = ["FineTuneConfig", "FineTuneOptions", "example_config", "read_config"]
 
-Learn = Literal["memory+decoder", "adapters", "everything"]
+Learn = Literal["decoder", "memory+decoder", "adapters", "everything"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -38,11 +38,11 @@ class FineTuneOptions:
         "bundled", "Start from", "A name that `napari-sam2 models list` shows, or a weights file"
     )
     learn: Learn = field(
-        default="memory+decoder",
+        default="decoder",
         metadata={
             "title": "What learns",
-            "help": "memory+decoder, adapters (also low-rank ones on the image encoder), or "
-            "everything",
+            "help": "decoder (answers to prompts), memory+decoder (how objects are followed, too), "
+            "adapters (also low-rank ones on the image encoder), or everything",
         },
     )
     minutes: float = _option(
