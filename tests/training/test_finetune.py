@@ -74,13 +74,16 @@ def whole_run(tmp_path_factory) -> FineTuning:
 
 
 class TestWhatLearns:
-    @pytest.mark.parametrize("learn", ["memory+decoder", "adapters", "everything"])
+    @pytest.mark.parametrize("learn", ["decoder", "memory+decoder", "adapters", "everything"])
     def test_only_what_is_asked_for_moves(self, learn, tmp_path):
         # In some steps the encoder rests: two might show none of its own.
         outcome = fine_tune(replace(OPTIONS, learn=learn, steps=4), lessons(), tmp_path)
         moved = changed(weights(load_model()), weights(outcome.model))
-        assert {"memory_attention", "memory_encoder", "sam_mask_decoder"} <= moved
-        assert ("image_encoder" in moved) == (learn != "memory+decoder")
+        answering = {"sam_prompt_encoder", "sam_mask_decoder"}
+        assert answering <= moved
+        assert (moved == answering) == (learn == "decoder")
+        assert ({"memory_attention", "memory_encoder"} <= moved) == (learn != "decoder")
+        assert ("image_encoder" in moved) == (learn in ("adapters", "everything"))
         assert outcome.is_complete
         assert outcome.standing.step == 4
 
@@ -103,8 +106,9 @@ class TestWhatLearns:
     def test_adapters_are_few(self):
         counts = {
             learn: Learner.of(load_model(), replace(OPTIONS, learn=learn)).count()
-            for learn in ("memory+decoder", "adapters", "everything")
+            for learn in ("decoder", "memory+decoder", "adapters", "everything")
         }
+        assert counts["decoder"] < 0.6 * counts["memory+decoder"]
         assert counts["memory+decoder"] < counts["adapters"] < 1.2 * counts["memory+decoder"]
         assert counts["everything"] > 2 * counts["adapters"]
 

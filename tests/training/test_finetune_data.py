@@ -187,7 +187,7 @@ class TestConfig:
             ("[[data]]\npath='a'\n[options]\nminuts=1", r"\[options\].*'minuts'; known are"),
             ("[[data]]\npath='a'\n[options]\nminutes='1'", "minutes = '1' is no float"),
             ("[[data]]\npath='a'\n[options]\nminutes=0", "minutes and steps are both 0"),
-            ("[[data]]\npath='a'\n[options]\nlearn='all'", "choose one of 'memory"),
+            ("[[data]]\npath='a'\n[options]\nlearn='all'", "choose one of 'decoder"),
             ("[[data]]\npath='a'\n[options]\nema_decay=2", r"ema_decay = 2 is outside 0 to 1"),
             ("[[data]\npath='a'", "is no TOML file"),
         ],
