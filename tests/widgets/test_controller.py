@@ -257,9 +257,8 @@ def test_an_undone_stroke_is_undone_for_the_network_too(
 def test_a_run_fills_the_labels_and_leaves_tracks(
     make_controller, synthetic, middle_of, answered, drive, trained_network
 ):
-    viewer, controller = make_controller(
-        synthetic.images[:7], network=trained_network
-    )  # nobody divides
+    before_divisions = synthetic.images[:7]
+    viewer, controller = make_controller(before_divisions, network=trained_network)
     progress = []
     controller.events.progressed.connect(progress.append)
     for rank in range(2):
