@@ -18,7 +18,7 @@ from napari_sam2.prompts import MaskPrompt
 from napari_sam2.tracking.proposals import DivisionWatch
 from napari_sam2.tracking.splitting import halves
 
-FRAMES, SIDE, DIVIDES = 10, 128, 4
+FRAMES, SIDE, DIVIDES = 14, 128, 8
 
 
 def truth(frame: int) -> np.ndarray:
@@ -104,10 +104,20 @@ def test_a_run_that_goes_on_leaves_it_ended() -> None:
 def test_two_frames_in_a_row_that_nobody_drew(marks: str, expected: bool) -> None:
     session = VideoSession.open(movie())
     session.add(MaskPrompt(1, 0, truth(0)))
-    two, one, nothing = (MaskRecord.from_mask(m) for m in (truth(9), truth(0), truth(0) & False))
-    drawn = MaskRecord.from_mask(truth(9), prompted=True)
+    two, one, nothing = (
+        MaskRecord.from_mask(m) for m in (truth(DIVIDES), truth(0), truth(0) & False)
+    )
+    drawn = MaskRecord.from_mask(truth(DIVIDES), prompted=True)
     kinds = {"h": two, "w": one, "p": drawn, "x": ENDED, "-": nothing}
-    for frame, mark in enumerate(marks, start=3):
+    for frame, mark in enumerate(marks, start=6):
         session.masklets.write(1, frame, kinds[mark])
-    assert has_divided(session, 1, (3 + len(marks), 1)) is expected
-    assert not has_divided(session, 1, (2, -1))
+    VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32")).commit(session)
+    assert has_divided(session, 1, (6 + len(marks), 1)) is expected
+    assert not has_divided(session, 1, (5, -1))
+
+
+def test_an_object_is_not_judged_while_its_prompt_is_remembered() -> None:
+    assert states(run(prompts=(DIVIDES - 3,))).lstrip("-").startswith("wwwhh")
+    found = states(run(prompts=(DIVIDES - 3,)))
+    window = 7  # frames over which pointers of the bundled network reach back
+    assert "x" not in found[: DIVIDES - 3 + window + 1]

@@ -38,17 +38,23 @@ def has_divided(session: VideoSession, object_id: int, place: tuple[int, int]) -
     -------
     bool
         Whether the run goes forward in time, the mask was in two halves on the two frames before,
-        or the object had ended there, and no prompt lies ahead: who gives one says that it lives.
+        or the object had ended there; no prompt lies ahead, because who gives one says that it
+        lives; and pointers do not reach back to the last one, because a new daughter's mask often
+        takes in her sister for some frames.
     """
     frame, step = place
     if step != 1 or grid_of(session.frames).slices > 1:
         return False
     before = session.masklets.record(object_id, frame - 1)
-    if before is None or any(f >= frame for f in session.prompts.frames(object_id)):
+    last = max(session.prompts.frames(object_id), default=frame)
+    if before is None or last >= frame:
         return False
     if before == ENDED:
         return True
-    return all(_is_halved(session, object_id, frame - back) for back in range(1, _FRAMES + 1))
+    is_new = frame - last <= session.objects[object_id].bank.pointer_window
+    return not is_new and all(
+        _is_halved(session, object_id, frame - back) for back in range(1, _FRAMES + 1)
+    )
 
 
 def _is_halved(session: VideoSession, object_id: int, frame: int) -> bool:
