@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from napari_sam2.batch.cluster_options import Cluster, read_cluster
 from napari_sam2.batch.job_spec import JobSpec
 from napari_sam2.batch.jobs_file import read_jobs, write_jobs
 from napari_sam2.batch.plan import PlanError, plan_batch
+from napari_sam2.predictor.options import PredictorOptions
 
 
 def test_a_folder_pairs_movies_with_what_lies_beside(make_movie, tmp_path):
@@ -79,6 +82,7 @@ def test_everything_that_is_wrong_is_said_at_once(make_movie, tmp_path):
         JobSpec(movie=movie, prompts=prompts, out=out, name="s", last=99),
         JobSpec(movie=movie, prompts=prompts, out=out, name="t", model="sam9"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="u", direction="up"),
+        JobSpec(movie=movie, prompts=prompts, out=out, name="w", divided="no"),
         JobSpec(movie=movie, automatic=True, diameter=1.0, out=out, name="v"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="other"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="good"),
@@ -88,15 +92,15 @@ def test_everything_that_is_wrong_is_said_at_once(make_movie, tmp_path):
     expected = [
         "none.tif does not exist", "text.tif is no TIFF", "its prompts come from none",
         "no.json does not exist", "no format 'docx'", "frame 99 is outside", "no network 'sam9'",
-        "direction is 'up'", "diameter is 1.0",
+        "direction is 'up'", "divided is 'no'", "diameter is 1.0",
         "files that no batch wrote", "2 jobs would write",
     ]  # fmt: skip
     assert len(caught.value.problems) == len(expected)
     for problem, words in zip(caught.value.problems, expected, strict=True):
         assert words in problem
-    plan = plan_batch(jobs[:11], keep_going=True)
+    plan = plan_batch(jobs[:12], keep_going=True)
     assert [job.spec for job in plan.jobs] == [good]
-    assert len(plan.broken) == 10
+    assert len(plan.broken) == 11
     assert (tmp_path / "out/other/thesis.docx").read_text() == "mine"
 
 
@@ -137,3 +141,8 @@ def test_where_a_batch_runs_is_said_by_the_file_and_the_command_line_goes_before
         written.write_text(text)
         with pytest.raises(ValueError, match=problem):
             read_cluster(written)
+
+
+def test_a_job_says_how_the_engine_looks_at_its_movie():
+    job = JobSpec.parse({"movie": "a.tif", "view": "whole", "divided": "follow"}, Path("/"))
+    assert job.predictor_options == PredictorOptions(view="whole", divided="follow")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from tests import dividing_cell
 
 from napari_sam2 import __version__
 from napari_sam2.io.prompts_file import read_prompts
@@ -301,3 +302,18 @@ def test_options_of_a_search_are_refused_by_name(command, tmp_path, movie_path):
         assert done.status == 2
         assert words in done.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_cell_that_has_divided_ends_unless_it_is_to_be_followed(command, tmp_path):
+    tifffile.imwrite(tmp_path / "cell.tif", dividing_cell.movie(), metadata={"axes": "TYX"})
+    given = ("track", tmp_path / "cell.tif", "--point", "0,64,64")
+    areas = {}
+    for divided in ("auto", "follow"):
+        out = tmp_path / divided
+        done = command(*given, "--out", out, "--divided", divided)
+        assert done.status == 0, done.err
+        areas[divided] = np.count_nonzero(tifffile.imread(out / "labels.tif"), axis=(1, 2))
+    assert (
+        areas["auto"][dividing_cell.DIVIDES + 1] == areas["follow"][dividing_cell.DIVIDES + 1] > 0
+    )
+    assert areas["auto"][-1] == 0 < areas["follow"][-1]

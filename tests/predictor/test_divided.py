@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pytest
+from tests.dividing_cell import DIVIDES, FRAMES, SIDE, movie, truth
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.predictor.divided import ENDED, has_divided
-from napari_sam2.predictor.options import Direction, Divisions, PredictorOptions, PropagateOptions
+from napari_sam2.predictor.options import Direction, Divided, PredictorOptions, PropagateOptions
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
@@ -18,26 +17,9 @@ from napari_sam2.prompts import MaskPrompt
 from napari_sam2.tracking.proposals import DivisionWatch
 from napari_sam2.tracking.splitting import halves
 
-FRAMES, SIDE, DIVIDES = 14, 128, 8
-
-
-def truth(frame: int) -> np.ndarray:
-    """A disk, and from frame `DIVIDES` on two smaller ones beside each other."""
-    y, x = np.ogrid[:SIDE, :SIDE]
-    if frame < DIVIDES:
-        return (y - 64) ** 2 + (x - 64) ** 2 < 18**2
-    return ((y - 64) ** 2 + (x - 79) ** 2 < 10**2) | ((y - 64) ** 2 + (x - 49) ** 2 < 9**2)
-
-
-@cache
-def movie() -> np.ndarray:
-    noise = np.random.default_rng(0).normal(200, 12, (FRAMES, SIDE, SIDE))
-    cells = np.stack([truth(t) for t in range(FRAMES)])
-    return (noise + 900 * cells).clip(0).astype(np.uint16)
-
 
 def run(
-    divided: Divisions = "auto",
+    divided: Divided = "auto",
     prompts: tuple[int, ...] = (0,),
     direction: Direction = "forward",
     axes: str = "TYX",
@@ -121,3 +103,15 @@ def test_an_object_is_not_judged_while_its_prompt_is_remembered() -> None:
     found = states(run(prompts=(DIVIDES - 3,)))
     window = 7  # frames over which pointers of the bundled network reach back
     assert "x" not in found[: DIVIDES - 3 + window + 1]
+
+
+def test_a_large_mask_is_judged_as_a_small_one() -> None:
+    session = VideoSession.open(np.zeros((20, 8 * SIDE, 8 * SIDE), np.uint8))
+    predictor = VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32"))
+    session.add(MaskPrompt(1, 0, np.kron(truth(0), np.ones((8, 8), bool))))
+    predictor.commit(session)
+    for frame in (10, 11, 12, 13):
+        mask = truth(DIVIDES if frame < 12 else 0)
+        session.masklets.write(1, frame, MaskRecord.from_mask(np.kron(mask, np.ones((8, 8), bool))))
+    assert has_divided(session, 1, (12, 1))
+    assert not has_divided(session, 1, (14, 1))

@@ -257,8 +257,7 @@ def test_an_undone_stroke_is_undone_for_the_network_too(
 def test_a_run_fills_the_labels_and_leaves_tracks(
     make_controller, synthetic, middle_of, answered, drive, trained_network
 ):
-    before_divisions = synthetic.images[:7]
-    viewer, controller = make_controller(before_divisions, network=trained_network)
+    viewer, controller = make_controller(synthetic.images, network=trained_network)
     progress = []
     controller.events.progressed.connect(progress.append)
     for rank in range(2):
@@ -269,13 +268,13 @@ def test_a_run_fills_the_labels_and_leaves_tracks(
     controller.propagate("both")
     assert controller.run_state == "running"
     drive(controller, lambda: controller.run_state == "idle")
-    assert controller.told[-1].text.startswith("Done: 7 frames")
-    assert (progress[-1].done, progress[-1].total) == (7, 7)
+    assert controller.told[-1].text.startswith("Done: 12 frames")
+    assert (progress[-1].done, progress[-1].total) == (12, 12)
     assert progress[-1].seconds_left == 0
-    for frame in range(7):
+    for frame in range(12):
         assert painted(controller, frame) == {1, 2}
     (tracks,) = (layer for layer in viewer.layers if isinstance(layer, Tracks))
-    assert len(tracks.data) == 14
+    assert len(tracks.data) == 24
     assert set(tracks.data[:, 0]) == {1, 2}
     assert viewer.layers.selection.active is controller.layers.points
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests import dividing_cell
 
 from napari_sam2.prompts import MaskPrompt
 from napari_sam2.widgets.coordinates import show_frame
@@ -227,25 +228,19 @@ def test_daughters_of_what_a_run_has_ended_are_taken_on_once(
     make_controller, trained_network, drive
 ) -> None:
     """One click on the first frame is enough for a mother and both daughters."""
-    rows, columns = np.indices((128, 128))
-    noise = np.random.default_rng(0).normal(200, 12, (FRAMES, 128, 128))
-    for frame in range(FRAMES):
-        disks = [(64, 64, 18)] if frame < BIRTH else [(64, 79, 10), (64, 49, 9)]
-        for y, x, radius in disks:
-            noise[frame] += 900 * ((rows - y) ** 2 + (columns - x) ** 2 < radius**2)
-    _, controller = make_controller(noise.clip(0).astype(np.uint16), network=trained_network)
+    _, controller = make_controller(dividing_cell.movie(), network=trained_network)
     controller.divisions.is_automatic = True
     click(controller, 0, (64.0, 64.0))
     controller.propagate("forward")
     drive(controller, lambda: controller._movie.document.lineage == {2: 1, 3: 1})
     settle(controller, drive)
     labels = shown(controller)
-    assert set(np.unique(labels[:BIRTH])) == {0, 1}
-    for frame in range(BIRTH, FRAMES):
+    assert set(np.unique(labels[: dividing_cell.DIVIDES])) == {0, 1}
+    for frame in range(dividing_cell.DIVIDES, dividing_cell.FRAMES):
         assert {int(labels[frame, 64, x]) for x in (79, 49)} == {2, 3}, f"frame {frame}"
         assert not (labels[frame] == 1).any()
     controller.undo()
     settle(controller, drive)
     drive(controller, lambda: bool(controller.divisions.proposals))
     assert controller._movie.document.lineage == {}
-    assert (shown(controller)[BIRTH] == 1).any()
+    assert (shown(controller)[dividing_cell.DIVIDES] == 1).any()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from napari_sam2.predictor.options import Divisions, PredictorOptions, ViewMode
+from napari_sam2.predictor.options import Divided, PredictorOptions, ViewMode
 
 __all__ = ["SEEDS", "JobSpec", "SeedKind"]
 
@@ -110,7 +110,7 @@ class JobSpec:
     @property
     def predictor_options(self) -> PredictorOptions:
         """How the engine looks at its movie; ValueError for a value that is no choice."""
-        view, divided = cast(ViewMode, self.view), cast(Divisions, self.divided)
+        view, divided = cast(ViewMode, self.view), cast(Divided, self.divided)
         return PredictorOptions(view=view, divided=divided)
 
     @property

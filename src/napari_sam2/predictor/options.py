@@ -13,7 +13,7 @@ Along = Literal["both", "time", "z"]
 ViewMode = Literal["auto", "whole", "follow"]
 Overlap = Literal["best", "keep"]
 Pieces = Literal["auto", "all", "clicked"]
-Divisions = Literal["auto", "end", "follow"]
+Divided = Literal["auto", "end", "follow"]
 
 
 def _about(title: str, text: str, **bounds: float) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class PredictorOptions:
             "on two frames in a row, for as long as object pointers reach back to their birth.",
         ),
     )
-    divided: Divisions = field(
+    divided: Divided = field(
         default="auto",
         metadata=_about(
             "Divided cells",
