@@ -3,7 +3,8 @@
 ``python scripted_session.py NETWORK CONFIG`` loads everything once, then for each line
 ``FOLDER SEED`` on its standard input forks a process that opens ``FOLDER/cells.tif``, works with a
 controller as a user does, and writes to ``FOLDER/log.jsonl`` what it did: a line for each change,
-and one with all that is on disk whenever everything is. The number of the process is printed.
+one with all that is on disk whenever everything is, and one for each piece that the saver begins
+to write, since that may be ahead of the lines of changes. The number of the process is printed.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import os
 import pickle
 import random
 import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import tifffile
@@ -23,8 +27,10 @@ import torch
 from napari.components import ViewerModel
 from napari.layers._source import layer_source
 
+from napari_sam2.io.session_file import SessionFolder
 from napari_sam2.model.config import PRESETS
-from napari_sam2.prompts import PointPrompt
+from napari_sam2.prompts import PointPrompt, PromptStore
+from napari_sam2.widgets import autosave
 from napari_sam2.widgets import engine as engine_module
 from napari_sam2.widgets.controller import SegmentationController
 from napari_sam2.widgets.engine import Engine
@@ -37,11 +43,39 @@ def short(prompt: object) -> str:
     return hashlib.sha256(repr(prompt).encode()).hexdigest()[:12]
 
 
+class LoggedFolder(SessionFolder):
+    """A session folder that logs what it is given before it is written.
+
+    The saver reads the document while the window changes it, and so may write a change that the
+    window has not logged yet.
+    """
+
+    def __init__(self, log, root, movie) -> None:
+        super().__init__(root, movie)
+        self.log = log
+        self.write_masks = self.masks.write
+        self.masks.write = self.log_masks
+
+    def write_head(self, document, settings) -> None:
+        seen = PromptStore()
+        for prompt in document.prompts.all():
+            seen.add(prompt)
+        self.log({"writing": {"prompts": sorted(short(prompt) for prompt in seen.all())}})
+        super().write_head(SimpleNamespace(objects=document.objects, prompts=seen), settings)
+
+    def log_masks(self, frame, records) -> None:
+        masks = [(object_id, frame, record.area) for object_id, record in records.items()]
+        self.log({"writing": {"frame": frame, "masks": sorted(masks)}})
+        self.write_masks(frame, records)
+
+
 class Work:
     """One controller at work, and the log of what it has saved."""
 
     def __init__(self, viewer: ViewerModel, folder: Path, network: str) -> None:
         self.log = (folder / "log.jsonl").open("a")
+        self.log_lock = threading.Lock()
+        autosave.SessionFolder = partial(LoggedFolder, self.write)
         self.controller = SegmentationController(viewer, wake=lambda: None)
         self.attach = self.controller.sessions.attach
         self.controller.sessions.attach = self.listen
@@ -91,8 +125,9 @@ class Work:
         }
 
     def write(self, entry: dict) -> None:
-        self.log.write(json.dumps(entry) + "\n")
-        self.log.flush()
+        with self.log_lock:
+            self.log.write(json.dumps(entry) + "\n")
+            self.log.flush()
 
     def until(self, is_so, seconds: float = 30.0) -> None:
         """Poll as a window does; log what is on disk whenever everything is."""

@@ -68,7 +68,7 @@ def killed_after(stem, folder: Path, moments: random.Random) -> list[dict]:
     number = int(stem.stdout.readline())
     end = time.monotonic() + 60
     log = folder / "log.jsonl"
-    while not log.exists() or log.read_bytes().count(b"\n") < changes:
+    while sum("writing" not in entry for entry in entries(log)) < changes:
         assert time.monotonic() < end, "it does not work"
         time.sleep(0.01)
     time.sleep(more)
@@ -115,6 +115,13 @@ def compare(root: Path, log: list[dict]) -> tuple[int, int, int]:
             prompts.append(entry["now"]["prompts"])
             for t in entry["frames"]:
                 allowed[t].append(masks_on(t, entry["now"]["masks"]))
+    # The last change may be on disk before the window has come to log it.
+    last = max((i for i, entry in enumerate(log) if "now" in entry), default=0)
+    for written in (entry["writing"] for entry in log[last + 1 :] if "writing" in entry):
+        if "prompts" in written:
+            prompts.append(written["prompts"])
+        else:
+            allowed[written["frame"]].append(masks_on(written["frame"], written["masks"]))
     if not any(saved.values()) and not (root / "session.json").exists():
         # It ended before its first line; the folder can be used all the same.
         movie = tifffile.imread(root.with_name("cells.tif"))
