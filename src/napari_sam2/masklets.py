@@ -99,8 +99,11 @@ class MaskRecord:
         """
         if not self.visible:
             raise ValueError("an empty mask has no centre: check `visible` first")
-        ys, xs = np.nonzero(self.crop())
-        return float(ys.mean()) + self.bbox[0], float(xs.mean()) + self.bbox[1]
+        crop = self.crop()
+        area = np.count_nonzero(crop)
+        y = crop.sum(axis=1) @ np.arange(crop.shape[0]) / area
+        x = crop.sum(axis=0) @ np.arange(crop.shape[1]) / area
+        return float(y) + self.bbox[0], float(x) + self.bbox[1]
 
     def crop(self) -> NDArray[np.bool_]:
         """Return the pixels of the bounding box, bool (y1 - y0, x1 - x0)."""

@@ -83,6 +83,7 @@ def test_everything_that_is_wrong_is_said_at_once(make_movie, tmp_path):
         JobSpec(movie=movie, prompts=prompts, out=out, name="t", model="sam9"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="u", direction="up"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="w", divided="no"),
+        JobSpec(movie=movie, prompts=prompts, out=out, name="m", motion="no"),
         JobSpec(movie=movie, automatic=True, diameter=1.0, out=out, name="v"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="other"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="good"),
@@ -92,7 +93,7 @@ def test_everything_that_is_wrong_is_said_at_once(make_movie, tmp_path):
     expected = [
         "none.tif does not exist", "text.tif is no TIFF", "its prompts come from none",
         "no.json does not exist", "no format 'docx'", "frame 99 is outside", "no network 'sam9'",
-        "direction is 'up'", "divided is 'no'", "diameter is 1.0",
+        "direction is 'up'", "divided is 'no'", "motion is 'no'", "diameter is 1.0",
         "files that no batch wrote", "2 jobs would write",
     ]  # fmt: skip
     assert len(caught.value.problems) == len(expected)
@@ -144,5 +145,8 @@ def test_where_a_batch_runs_is_said_by_the_file_and_the_command_line_goes_before
 
 
 def test_a_job_says_how_the_engine_looks_at_its_movie():
-    job = JobSpec.parse({"movie": "a.tif", "view": "whole", "divided": "follow"}, Path("/"))
-    assert job.predictor_options == PredictorOptions(view="whole", divided="follow")
+    job = JobSpec.parse(
+        {"movie": "a.tif", "view": "whole", "divided": "follow", "motion": "off"}, Path("/")
+    )
+    asked = PredictorOptions(view="whole", divided="follow", motion="off")
+    assert job.predictor_options == asked

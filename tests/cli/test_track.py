@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from tests import dividing_cell
+from tests import dividing_cell, jumping_stage
 
 from napari_sam2 import __version__
 from napari_sam2.io.prompts_file import read_prompts
@@ -317,3 +317,18 @@ def test_a_cell_that_has_divided_ends_unless_it_is_to_be_followed(command, tmp_p
         areas["auto"][dividing_cell.DIVIDES + 1] == areas["follow"][dividing_cell.DIVIDES + 1] > 0
     )
     assert areas["auto"][-1] == 0 < areas["follow"][-1]
+
+
+def test_a_cell_is_followed_over_a_jump_of_the_stage_unless_motion_is_off(command, tmp_path):
+    images, masks = jumping_stage.jumping()
+    tifffile.imwrite(tmp_path / "cells.tif", images, metadata={"axes": "TYX"})
+    y, x = (int(places.mean()) for places in np.nonzero(masks[0]))
+    found = {}
+    for motion in ("auto", "off"):
+        out = tmp_path / motion
+        given = ("track", tmp_path / "cells.tif", "--point", f"0,{y},{x}", "--out", out)
+        done = command(*given, "--motion", motion)
+        assert done.status == 0, done.err
+        found[motion] = tifffile.imread(out / "labels.tif")[-1] > 0
+    assert (found["auto"] & masks[-1]).sum() > 0.8 * masks[-1].sum()
+    assert not (found["off"] & masks[-1]).any()

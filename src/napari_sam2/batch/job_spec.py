@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from napari_sam2.predictor.options import Divided, PredictorOptions, ViewMode
+from napari_sam2.predictor.options import Divided, Motion, PredictorOptions, ViewMode
 
 __all__ = ["SEEDS", "JobSpec", "SeedKind"]
 
@@ -60,6 +60,10 @@ class JobSpec:
         default="auto",
         metadata=_about("Cells that have divided end, or are followed on: auto, end or follow."),
     )
+    motion: str = field(
+        default="auto",
+        metadata=_about("Objects are looked for where they have moved to: auto, on or off."),
+    )
     direction: str = field(default="both", metadata=_about("forward, backward or both."))
     first: int | None = field(
         default=None, metadata=_about("First frame of the range; of stacks the first time.")
@@ -110,8 +114,11 @@ class JobSpec:
     @property
     def predictor_options(self) -> PredictorOptions:
         """How the engine looks at its movie; ValueError for a value that is no choice."""
-        view, divided = cast(ViewMode, self.view), cast(Divided, self.divided)
-        return PredictorOptions(view=view, divided=divided)
+        return PredictorOptions(
+            view=cast(ViewMode, self.view),
+            divided=cast(Divided, self.divided),
+            motion=cast(Motion, self.motion),
+        )
 
     @property
     def title(self) -> str:

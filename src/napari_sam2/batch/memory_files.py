@@ -98,7 +98,7 @@ class MemoryFiles:
             bank = MemoryBank(entry["window"], entry["pointer_window"])
             for kind in _BANKS:
                 for one in entry[kind]:
-                    memory = self._memory(one["place"], one["view"], device)
+                    memory = self._memory(one, device)
                     getattr(bank, kind)[int(one["frame"])] = memory
                     self._places[id(memory)] = memory, one["place"]
             for frame in bank.prompted:
@@ -115,7 +115,12 @@ class MemoryFiles:
 
     def _bank(self, memories: Mapping[int, FrameMemory]) -> list[dict[str, Any]]:
         return [
-            {"frame": frame, "view": _described(memory.view), "place": self._place(memory)}
+            {
+                "frame": frame,
+                "view": _described(memory.view),
+                "place": self._place(memory),
+                "center": memory.center,
+            }
             for frame, memory in memories.items()
         ]
 
@@ -130,14 +135,15 @@ class MemoryFiles:
         self._named[id(memory)] = known
         return known[1]
 
-    def _memory(self, place: str, view: Mapping[str, Any], device: str) -> FrameMemory:
-        name, key = place.split("/", 1)
+    def _memory(self, entry: Mapping[str, Any], device: str) -> FrameMemory:
+        name, key = entry["place"].split("/", 1)
         with safe_open(self._folder / f"{name}.safetensors", "pt", device) as file:
-            tensors = [file.get_tensor(f"{key}/{part}") for part in _PARTS]
-        seen = _view(view)
+            spatial, pointer, logits = (file.get_tensor(f"{key}/{part}") for part in _PARTS)
+        seen, center = _view(entry["view"]), entry.get("center")
         if seen is None:
             raise TypeError("a memory has no view")
-        return FrameMemory(seen, *tensors)
+        known = None if center is None else (float(center[0]), float(center[1]))
+        return FrameMemory(seen, spatial, pointer, logits, known)
 
 
 @lru_cache(maxsize=256)

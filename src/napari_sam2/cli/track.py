@@ -50,6 +50,10 @@ Divided = Annotated[
     Literal["auto", "end", "follow"],
     typer.Option(help="Cells whose masks stay in two halves: end them, or follow them on."),
 ]
+Motion = Annotated[
+    Literal["auto", "on", "off"],
+    typer.Option(help="Look for objects where they have moved to, or where they were."),
+]
 Axes = Annotated[
     str | None, typer.Option(help="Order of the axes, such as TCYX, if the file is wrong.")
 ]
@@ -78,6 +82,7 @@ def track(
     along: Along = "both",
     view: ViewOf = "auto",
     divided: Divided = "auto",
+    motion: Motion = "auto",
     axes: Axes = None,
     channels: Channels = None,
     low: Low = None,
@@ -108,7 +113,7 @@ def track(
         session.add(prompt)
     results = ResultFolder(out)
     results.prepare(overwrite=overwrite)
-    looks = PredictorOptions(view=view, divided=divided)
+    looks = PredictorOptions(view=view, divided=divided, motion=motion)
     predictor, about = load_predictor(model, device, dtype, looks)
     options = PropagateOptions(direction=direction, start=start, stop=stop, along=along)
     about = {"movie": str(Path(movie).absolute()), **about}

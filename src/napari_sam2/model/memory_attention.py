@@ -11,7 +11,7 @@ from napari_sam2.model.config import SAM2Config
 from napari_sam2.model.layers import by_pieces
 from napari_sam2.model.linear import Linear
 from napari_sam2.model.outputs import MemoryTokens
-from napari_sam2.model.position import rotary_table, rotate, sine_map
+from napari_sam2.model.position import moved_rotary_table, rotary_table, rotate, sine_map
 from napari_sam2.model.row_attention import attend_rows, is_worthwhile
 
 _POSITION_WEIGHT = 0.1
@@ -56,6 +56,8 @@ class RotaryCrossAttention(Attention):
                 return folded
         query = query.expand(rows, -1, -1)[:, None]  # (B, 1, N, C)
         key = self.k_proj(memory.tokens + memory.positions)  # (B, N', C)
+        if memory.moves is not None:
+            table = moved_rotary_table(table, memory.moves)  # (B, K * h * w, C/2)
         spatial = rotate(key[:, : memory.num_spatial], table)
         key = torch.cat([spatial, key[:, memory.num_spatial :]], dim=1)[:, None]
         value = self.v_proj(memory.tokens)[:, None]

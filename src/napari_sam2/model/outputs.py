@@ -151,8 +151,12 @@ class MemoryTokens:
         Spatial and temporal position encodings, added to the keys only.
     num_spatial : int
         How many of the N come from spatial memories.
+    moves : Tensor, (B, K, 2), or None
+        Rows and columns, in cells, by which what each spatial memory shows has moved since; None
+        where nothing is said of it. The rotations of the keys follow; ``positions`` have done so.
     """
 
     tokens: Tensor
     positions: Tensor
     num_spatial: int
+    moves: Tensor | None = None

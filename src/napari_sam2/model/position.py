@@ -46,14 +46,41 @@ def sine_map(height: int, width: int, channels: int, device: torch.device) -> Te
         return table[None].contiguous()
 
 
+def moved_sine_map(height: int, width: int, channels: int, moves: Tensor) -> Tensor:
+    """Encode the cells of grids whose contents have moved, each grid by its own way.
+
+    Parameters
+    ----------
+    height, width : int
+        Cells of a grid.
+    channels : int
+        Channels of the result, a multiple of 4.
+    moves : Tensor, (..., 2), float32
+        Rows and columns, in cells, by which each grid's contents have moved.
+
+    Returns
+    -------
+    Tensor, (..., h * w, C), float32
+        `sine_map` read at the places where the contents are now.
+    """
+    half = channels // 2
+    per_cell_y, per_cell_x = (2 * math.pi / (length + 1e-6) for length in (height, width))
+    y = _scaled_axis(height, moves.device) + moves[..., :1] * per_cell_y  # (..., h)
+    x = _scaled_axis(width, moves.device) + moves[..., 1:] * per_cell_x  # (..., w)
+    shape = (*moves.shape[:-1], height, width, half)
+    rows = _interleaved_sines(y, half)[..., :, None, :].expand(shape)
+    columns = _interleaved_sines(x, half)[..., None, :, :].expand(shape)
+    return torch.cat([rows, columns], dim=-1).flatten(-3, -2)
+
+
 def _scaled_axis(length: int, device: torch.device) -> Tensor:
     index = torch.arange(1, length + 1, dtype=torch.float32, device=device)
     return index / (length + 1e-6) * (2 * math.pi)
 
 
 def _interleaved_sines(values: Tensor, channels: int) -> Tensor:
-    angles = values[:, None] / _wavelengths(channels, values.device)  # (N, C)
-    return torch.stack([angles[:, 0::2].sin(), angles[:, 1::2].cos()], dim=2).flatten(1)
+    angles = values[..., None] / _wavelengths(channels, values.device)  # (..., N, C)
+    return torch.stack([angles[..., 0::2].sin(), angles[..., 1::2].cos()], dim=-1).flatten(-2)
 
 
 def _wavelengths(channels: int, device: torch.device) -> Tensor:
@@ -99,13 +126,40 @@ def rotary_table(height: int, width: int, channels: int, device: torch.device) -
     Tensor, (h * w, C / 2), complex64
     """
     with torch.inference_mode(False):
-        exponents = torch.arange(0, channels, 4, device=device)[: channels // 4].float() / channels
-        frequencies = 1.0 / _TEMPERATURE**exponents
+        frequencies = _rotary_frequencies(channels, device)
         index = torch.arange(height * width, device=device)
         x = (index % width).float()
         y = torch.div(index, width, rounding_mode="floor").float()
         angles = torch.cat([torch.outer(x, frequencies), torch.outer(y, frequencies)], dim=1)
         return torch.polar(torch.ones_like(angles), angles)
+
+
+def moved_rotary_table(table: Tensor, moves: Tensor) -> Tensor:
+    """Rotations for the cells of grids whose contents have moved.
+
+    Parameters
+    ----------
+    table : Tensor, (h * w, C / 2), complex64
+        As `rotary_table` returns it.
+    moves : Tensor, (B, K, 2), float32
+        Rows and columns, in cells, by which the contents of K grids have moved.
+
+    Returns
+    -------
+    Tensor, (B, K * h * w, C / 2), complex64
+    """
+    frequencies = _rotary_frequencies(2 * table.shape[-1], moves.device)
+    # Turns of the same pair add up, so that a move is one more turn for all cells of a grid.
+    angles = torch.cat([moves[..., 1:] * frequencies, moves[..., :1] * frequencies], dim=-1)
+    turns = torch.polar(torch.ones_like(angles), angles)  # (B, K, C/2)
+    return (turns[:, :, None] * table).flatten(1, 2)
+
+
+def _rotary_frequencies(channels: int, device: torch.device) -> Tensor:
+    """Return the turns a cell of each pair of one axis, (C / 4)."""
+    exponents = torch.arange(0, channels, 4, device=device)[: channels // 4].float() / channels
+    frequencies: Tensor = 1.0 / _TEMPERATURE**exponents
+    return frequencies
 
 
 def rotate(x: Tensor, table: Tensor) -> Tensor:
@@ -115,7 +169,7 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
     ----------
     x : Tensor, (..., N, C)
         Queries or keys.
-    table : Tensor, (n, C / 2), complex64
+    table : Tensor, (n, C / 2), or with the leading axes of ``x``, complex64
         N is a multiple of n: several maps of the same grid one behind the other.
 
     Returns
@@ -123,9 +177,9 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
     Tensor, (..., N, C), dtype of ``x``
     """
     *lead, count, channels = x.shape
-    repeats = count // table.shape[0]
-    pairs = x.float().reshape(*lead, repeats, table.shape[0], channels // 2, 2)
-    turned = torch.view_as_real(torch.view_as_complex(pairs) * table)
+    cells = table.shape[-2]
+    pairs = x.float().reshape(*lead, count // cells, cells, channels // 2, 2)
+    turned = torch.view_as_real(torch.view_as_complex(pairs) * table.unsqueeze(-3))
     return turned.reshape(*lead, count, channels).type_as(x)
 
 

@@ -32,9 +32,13 @@ _LOG2_E = math.log2(math.e)
 
 
 def is_worthwhile(query: Tensor, memory: MemoryTokens) -> bool:
-    """Say whether this is the faster way: many scores, in float32 on a CPU, without gradients."""
+    """Say whether this is the faster way: many scores, in float32 on a CPU, without gradients.
+
+    Memories that have moved are in rows of their own and share no rotation.
+    """
     return (
-        query.device.type == "cpu"
+        memory.moves is None
+        and query.device.type == "cpu"
         and query.dtype == torch.float32
         and not torch.is_grad_enabled()
         and query.shape[1] * memory.tokens.shape[1] >= _WORTHWHILE

@@ -21,7 +21,7 @@ from napari_sam2.model.outputs import (
     MemoryTokens,
     PromptEmbeddings,
 )
-from napari_sam2.model.position import sine_map, temporal_sine
+from napari_sam2.model.position import moved_sine_map, sine_map, temporal_sine
 from napari_sam2.model.prompt_encoder import PromptEncoder
 
 NO_OBJECT_LOGIT = -1024.0
@@ -323,6 +323,7 @@ class SAM2(nn.Module):
         pointers: Tensor,
         distances: Tensor,
         span: float,
+        moves: Tensor | None = None,
     ) -> MemoryTokens:
         """Lay out the memories of B objects for ``attend_memory``.
 
@@ -339,6 +340,9 @@ class SAM2(nn.Module):
             Frames between the current one and each pointer's, in the direction of travel.
         span : float
             Frames that normalise the distances.
+        moves : Tensor, (B, K, 2), optional
+            Rows and columns, in cells, by which what each spatial memory shows has moved since.
+            It is then looked for where it is now; the reference looks where it was.
 
         Returns
         -------
@@ -346,14 +350,19 @@ class SAM2(nn.Module):
         """
         rows, count, channels, height, width = spatial.shape
         tokens = spatial.flatten(3).transpose(2, 3).reshape(rows, -1, channels)  # (B, K*h*w, Cm)
-        place = sine_map(height, width, channels, spatial.device).flatten(2).transpose(1, 2)
+        if moves is None:
+            place = sine_map(height, width, channels, spatial.device).flatten(2).transpose(1, 2)
+            place = place[:, None]  # (1, 1, h*w, Cm)
+        else:
+            place = moved_sine_map(height, width, channels, moves)  # (B, K, h*w, Cm)
         time = self.maskmem_tpos_enc[:, 0, 0][time_index]  # (B, K, Cm)
-        positions = (place[:, None] + time[:, :, None]).flatten(1, 2)  # (B, K*h*w, Cm)
+        positions = (place + time[:, :, None]).flatten(1, 2)  # (B, K*h*w, Cm)
         pointer_tokens, pointer_positions = self._split_pointers(pointers, distances, span)
         return MemoryTokens(
             tokens=torch.cat([tokens, pointer_tokens.to(tokens.dtype)], dim=1),
             positions=torch.cat([positions, pointer_positions], dim=1).to(tokens.dtype),
             num_spatial=count * height * width,
+            moves=moves,
         )
 
     def _split_pointers(

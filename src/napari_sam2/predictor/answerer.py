@@ -194,8 +194,10 @@ class Answerer:
         if frame not in state.tracked or not others:
             return None
         step = 1 if frame > min(state.bank.prompted) else -1
-        remembered = self._tracker.remember(session, object_id, (frame, step), view)
-        key = tuple(remembered.memories.values())
+        place = frame, step
+        expected = self._tracker.expected(session, [object_id], place).get(object_id)
+        remembered = self._tracker.remember(session, object_id, place, view, expected)
+        key = (remembered.center, *remembered.memories.values())
         known = state.conditioned
         if known is not None and (known.frame, known.view, known.key) == (frame, view, key):
             return known.embedding

@@ -10,6 +10,8 @@ from torch import Tensor
 from napari_sam2.predictor.transforms import View
 from napari_sam2.prompts import Prompt
 
+Center = tuple[float, float]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameMemory:
@@ -25,12 +27,15 @@ class FrameMemory:
         Object pointer.
     logits : Tensor, (4h, 4w)
         Mask logits of the frame, the starting point of a correction.
+    center : tuple of float or None
+        Where the object was thought to be, (y, x) in the frame; None for that of its mask.
     """
 
     view: View
     spatial: Tensor
     pointer: Tensor
     logits: Tensor
+    center: Center | None = None
 
 
 @dataclass(frozen=True, slots=True)

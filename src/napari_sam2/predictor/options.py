@@ -14,6 +14,7 @@ ViewMode = Literal["auto", "whole", "follow"]
 Overlap = Literal["best", "keep"]
 Pieces = Literal["auto", "all", "clicked"]
 Divided = Literal["auto", "end", "follow"]
+Motion = Literal["auto", "on", "off"]
 
 
 def _about(title: str, text: str, **bounds: float) -> dict[str, Any]:
@@ -200,6 +201,15 @@ class PredictorOptions:
             "network sees. Auto ends where views follow objects.",
         ),
     )
+    motion: Motion = field(
+        default="auto",
+        metadata=_about(
+            "Motion",
+            "On finds out how far each object has moved since the frame before and looks for what "
+            "is remembered of it there; off looks where it was, as the reference does. Auto is on "
+            "where views follow objects.",
+        ),
+    )
     rows: int | None = field(
         default=None,
         metadata=_about(
@@ -220,6 +230,10 @@ class PredictorOptions:
     def ends_divided(self, config: SAM2Config) -> bool:
         """Whether objects that have divided end with this network."""
         return self.divided == "end" or (self.divided == "auto" and self.follows(config))
+
+    def follows_motion(self, config: SAM2Config) -> bool:
+        """Whether memories move with their objects with this network."""
+        return self.motion == "on" or (self.motion == "auto" and self.follows(config))
 
     def keeps_clicked_pieces(self, config: SAM2Config) -> bool:
         """Whether pieces of a mask without a click are dropped with this network."""

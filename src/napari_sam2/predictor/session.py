@@ -25,6 +25,9 @@ from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, Prom
 DEFAULT_CACHE_BYTES = 64 * 2**20
 """Bytes of encoded frames that a session keeps: 128 views of the bundled network."""
 
+_KEPT_FRAMES = 2
+"""Frames whose pixels are kept: how an object has moved is seen between two."""
+
 
 @dataclass(frozen=True, slots=True)
 class PromptedFrame:
@@ -138,7 +141,7 @@ class VideoSession:
         self.features = FeatureCache(cache_bytes)
         self.model: object | None = None
         self._source: FrameSource = frames
-        self._last_read: tuple[int, NDArray[Any]] | None = None
+        self._last_read: dict[int, NDArray[Any]] = {}
 
     @classmethod
     def open(
@@ -205,7 +208,7 @@ class VideoSession:
             raise ValueError(f"these are masks of {self.shape} frames, not of {frames.shape}")
         self.frames = self._source = frames
         self.mapping = mapping
-        self._last_read = None
+        self._last_read = {}
         self.forget_memories()
 
     def number(self, frame: int) -> int:
@@ -228,10 +231,11 @@ class VideoSession:
         return self.prompts.revision
 
     def read(self, frame: int) -> NDArray[Any]:
-        """Return the raw values of a frame; the last one read is kept for its other views."""
-        if self._last_read is None or self._last_read[0] != frame:
-            self._last_read = frame, self._source.read(frame)
-        return self._last_read[1]
+        """Return the raw values of a frame; this one and the one that a run came from are kept."""
+        if frame not in self._last_read:
+            kept = list(self._last_read.items())[1 - _KEPT_FRAMES :]
+            self._last_read = dict([*kept, (frame, self._source.read(frame))])
+        return self._last_read[frame]
 
     @contextmanager
     def reading_ahead(self, order: Sequence[int]) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import torch
@@ -15,11 +15,12 @@ from napari_sam2.model.outputs import ImageFeatures, MaskPrediction, MemoryToken
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.answering import certain_logits
 from napari_sam2.predictor.frame_encoder import FrameEncoder
-from napari_sam2.predictor.memory_bank import FrameMemory, Selection
+from napari_sam2.predictor.memory_bank import Center, FrameMemory, Selection
+from napari_sam2.predictor.motion import Expected, expect, moved_since
 from napari_sam2.predictor.newborns import presume_present, spared
+from napari_sam2.predictor.object_views import views_on
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.postprocess import PlacedLogits, fill_holes, resolve_overlaps
-from napari_sam2.predictor.run_plan import Run
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import ObjectState, VideoSession
 from napari_sam2.predictor.transforms import View
@@ -37,6 +38,7 @@ class Remembered:
     view: View
     selection: Selection
     memories: dict[int, FrameMemory]
+    center: Center | None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -74,21 +76,13 @@ class Tracker:
         self._encoder = encoder
         self._options = options
 
-    def share_views(self, session: VideoSession, planner: ViewPlanner, run: Run) -> None:
-        """Let objects that start a run together be seen in as few views as possible.
-
-        One that goes on where an earlier run stopped stays in the view that it was last seen in, as
-        if there had been no stop.
-        """
-        boxes = {}
-        for object_id, anchor in run.anchors.items():
-            if anchor + run.step in run.skipped.get(object_id, ()):
-                continue
-            record = session.masklets.record(object_id, anchor)
-            if record is not None and record.visible:
-                boxes[object_id] = (record.bbox, session.objects[object_id].view)
-        for object_id, view in planner.shared_views(boxes).items():
-            session.objects[object_id].view = view
+    def expected(
+        self, session: VideoSession, objects: Iterable[int], place: tuple[int, int]
+    ) -> dict[int, Expected]:
+        """Say where objects should be on a frame; none of them if motion is not followed."""
+        if not self._options.follows_motion(self._model.config):
+            return {}
+        return expect(session, objects, place)
 
     @torch.inference_mode()
     def track(
@@ -118,8 +112,9 @@ class Tracker:
             Object id to its mask on the frame.
         """
         frame, step = place
-        views = self._views(session, planner, place, objects)
-        asked = [self.remember(session, i, place, views[i]) for i in objects]
+        expected = self.expected(session, objects, place)
+        views = views_on(session, planner, place, objects, expected)
+        asked = [self.remember(session, i, place, views[i], expected.get(i)) for i in objects]
         # Each view once, however many batches look through it and however small the cache is.
         features = self._encoder.features_of(session, frame, (row.view for row in asked))
         tracked: list[Tracked] = []
@@ -131,7 +126,12 @@ class Tracker:
         return self._records(session, frame, tracked, fixed)
 
     def remember(
-        self, session: VideoSession, object_id: int, place: tuple[int, int], view: View
+        self,
+        session: VideoSession,
+        object_id: int,
+        place: tuple[int, int],
+        view: View,
+        expected: Expected | None = None,
     ) -> Remembered:
         """Choose an object's memories for a frame and bring them into the view.
 
@@ -143,6 +143,8 @@ class Tracker:
             Frame, and direction of travel.
         view : View
             Of the frame that will attend.
+        expected : Expected, optional
+            Where the object should be there; without, memories are looked at where it was.
 
         Returns
         -------
@@ -174,7 +176,9 @@ class Tracker:
             if memory is not None:
                 memories[past] = memory
                 pointers.append((past, distance))
-        return Remembered(object_id, view, Selection(selection.spatial, tuple(pointers)), memories)
+        chosen = Selection(selection.spatial, tuple(pointers))
+        center = None if expected is None else expected.center
+        return Remembered(object_id, view, chosen, memories, center)
 
     def select(
         self,
@@ -231,31 +235,24 @@ class Tracker:
             torch.stack(pointers),  # (B, P, C)
             torch.tensor(distances, device=device),
             pointer_span(self._model, session.num_frames),
+            self._moves(session, batch),
         )
 
-    def _views(
-        self,
-        session: VideoSession,
-        planner: ViewPlanner,
-        place: tuple[int, int],
-        objects: Sequence[int],
-    ) -> dict[int, View]:
-        frame, step = place
-        boxes = {}
-        for object_id in objects:
-            state = session.objects[object_id]
-            before = session.masklets.record(object_id, frame - step)
-            if before is None:
-                nearest = min(state.bank.prompted, key=lambda f: abs(f - frame))
-                before = session.masklets.record(object_id, nearest)
-            boxes[object_id] = (
-                before.bbox if before is not None and before.visible else None,
-                state.view,
-            )
-        views = planner.views_of(boxes)
-        for object_id, view in views.items():
-            session.objects[object_id].view = view
-        return views
+    def _moves(self, session: VideoSession, batch: Sequence[Remembered]) -> Tensor | None:
+        """Return by how many cells what each memory shows has moved, (B, K, 2)."""
+        if all(row.center is None for row in batch):
+            return None
+        moves = torch.zeros(len(batch), len(batch[0].selection.spatial), 2)
+        for number, row in enumerate(batch):
+            if row.center is None:
+                continue
+            for place, (frame, _) in enumerate(row.selection.spatial):
+                memory = row.memories[frame]
+                record = session.masklets.record(row.object_id, frame)
+                moves[number, place] = torch.tensor(moved_since(memory, record, row.center))
+            height, width = row.memories[row.selection.spatial[0][0]].spatial.shape[-2:]
+            moves[number] *= torch.tensor([height / row.view.height, width / row.view.width])
+        return moves.to(self._runtime.device)
 
     def _batches(self, asked: list[Remembered]) -> Iterator[list[Remembered]]:
         size = self._options.rows or self._most_rows()
@@ -298,7 +295,8 @@ class Tracker:
         ious, scores = prediction.iou.tolist(), prediction.object_score[:, 0].tolist()
         tracked = []
         for row, memory, iou, score in zip(batch, memories, ious, scores, strict=True):
-            session.objects[row.object_id].bank.push(place[0], memory)
+            known = replace(memory, center=row.center)
+            session.objects[row.object_id].bank.push(place[0], known)
             tracked.append(Tracked(row.object_id, row.view, memory.logits, iou, score))
         return tracked
 
@@ -377,7 +375,8 @@ class Tracker:
                 if old is None
                 else old.pointer
             )
-        return FrameMemory(view, spatial[0], pointer, low[0, 0])
+        center = None if old is None else old.center
+        return FrameMemory(view, spatial[0], pointer, low[0, 0], center)
 
 
 def pointer_span(model: SAM2, num_frames: int) -> float:

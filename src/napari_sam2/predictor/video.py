@@ -17,6 +17,7 @@ from napari_sam2.predictor.divided import ENDED, has_divided
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.gaze import Gaze
 from napari_sam2.predictor.memory_bank import MemoryBank
+from napari_sam2.predictor.object_views import share_views
 from napari_sam2.predictor.options import CorrectOptions, PredictorOptions, PropagateOptions
 from napari_sam2.predictor.patience import Patience
 from napari_sam2.predictor.plane_corrections import correct_planes
@@ -261,7 +262,7 @@ class VideoPredictor:
         if has_begun:
             patience.recall()
         else:
-            self._tracker.share_views(session, self._planner(session), run)
+            share_views(session, self._planner(session), run)
         with session.reading_ahead(run.frames):
             for frame in run.frames:
                 started = perf_counter()
