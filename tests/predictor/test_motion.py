@@ -11,6 +11,7 @@ from tests.jumping_stage import JUMP, JUMPS, SHAPE, cells, disk, jumping
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
+from napari_sam2.predictor import motion
 from napari_sam2.predictor.frames import ArrayFrames
 from napari_sam2.predictor.intensity import IntensityMapping
 from napari_sam2.predictor.likeness import displacement, stage_shift
@@ -19,7 +20,7 @@ from napari_sam2.predictor.options import Motion, PredictorOptions, PropagateOpt
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
-from napari_sam2.prompts import MaskPrompt
+from napari_sam2.prompts import MaskPrompt, PointPrompt
 
 
 def moved(before: NDArray[np.uint16], now: NDArray[np.uint16], mask: NDArray[np.bool_]):
@@ -133,6 +134,20 @@ def test_small_errors_of_where_it_should_be_do_not_add_up() -> None:
     assert place.moved == (0, 0)
     assert 9 < place.center[0] - y < 10
     assert -10 < place.center[1] - x < -9
+
+
+def test_further_clicks_on_a_frame_do_not_look_for_it_again(monkeypatch) -> None:
+    images, masks = jumping()
+    session, engine = VideoSession.open(images), predictor()
+    session.add(MaskPrompt(1, 0, masks[0]))
+    list(engine.propagate(session, PropagateOptions(direction="forward")))
+    looks = []
+    monkeypatch.setattr(motion, "displacement", lambda *a: looks.append(a) or displacement(*a))
+    y, x = center_of(session.masklets.record(1, JUMPS))
+    for step in range(3):
+        engine.predict_frame(session, PointPrompt(1, JUMPS, (y, x + step)))
+    assert len(looks) == 1
+    assert overlaps(session, masks)[JUMPS] > 0.7
 
 
 class CountedFrames(ArrayFrames):

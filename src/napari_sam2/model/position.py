@@ -37,13 +37,8 @@ def sine_map(height: int, width: int, channels: int, device: torch.device) -> Te
     Coordinates count from 1 and are scaled to 2 pi over the grid, as in DETR.
     """
     with torch.inference_mode(False):
-        half = channels // 2
-        y = _scaled_axis(height, device)
-        x = _scaled_axis(width, device)
-        rows = _interleaved_sines(y, half)[:, None].expand(height, width, half)
-        columns = _interleaved_sines(x, half)[None].expand(height, width, half)
-        table = torch.cat([rows, columns], dim=2).permute(2, 0, 1)  # (C, h, w)
-        return table[None].contiguous()
+        cells = moved_sine_map(height, width, channels, torch.zeros(1, 2, device=device))
+        return cells.transpose(1, 2).unflatten(2, (height, width)).contiguous()
 
 
 def moved_sine_map(height: int, width: int, channels: int, moves: Tensor) -> Tensor:

@@ -195,13 +195,14 @@ class Answerer:
             return None
         step = 1 if frame > min(state.bank.prompted) else -1
         place = frame, step
-        expected = self._tracker.expected(session, [object_id], place).get(object_id)
-        remembered = self._tracker.remember(session, object_id, place, view, expected)
-        key = (remembered.center, *remembered.memories.values())
+        remembered = self._tracker.remember(session, object_id, place, view)
+        key = tuple(remembered.memories.values())
         known = state.conditioned
         if known is not None and (known.frame, known.view, known.key) == (frame, view, key):
             return known.embedding
-        embedding = self._tracker.attend(session, features, [remembered])
+        # Once for however many clicks: where it should be follows from the frame before.
+        expected = self._tracker.expected(session, [object_id], place).get(object_id)
+        embedding = self._tracker.attend(session, features, [remembered.expecting(expected)])
         state.conditioned = ConditionedFrame(frame, view, key, embedding)
         return embedding
 

@@ -38,12 +38,16 @@ class Remembered:
     view: View
     selection: Selection
     memories: dict[int, FrameMemory]
-    center: Center | None
+    center: Center | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
         """Number of spatial memories and of pointers; rows of a batch share it."""
         return len(self.selection.spatial), len(self.selection.pointers)
+
+    def expecting(self, expected: Expected | None) -> Remembered:
+        """Return the same with where the object should be; None looks where it was."""
+        return self if expected is None else replace(self, center=expected.center)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,9 @@ class Tracker:
         frame, step = place
         expected = self.expected(session, objects, place)
         views = views_on(session, planner, place, objects, expected)
-        asked = [self.remember(session, i, place, views[i], expected.get(i)) for i in objects]
+        asked = [
+            self.remember(session, i, place, views[i]).expecting(expected.get(i)) for i in objects
+        ]
         # Each view once, however many batches look through it and however small the cache is.
         features = self._encoder.features_of(session, frame, (row.view for row in asked))
         tracked: list[Tracked] = []
@@ -126,12 +132,7 @@ class Tracker:
         return self._records(session, frame, tracked, fixed)
 
     def remember(
-        self,
-        session: VideoSession,
-        object_id: int,
-        place: tuple[int, int],
-        view: View,
-        expected: Expected | None = None,
+        self, session: VideoSession, object_id: int, place: tuple[int, int], view: View
     ) -> Remembered:
         """Choose an object's memories for a frame and bring them into the view.
 
@@ -143,8 +144,6 @@ class Tracker:
             Frame, and direction of travel.
         view : View
             Of the frame that will attend.
-        expected : Expected, optional
-            Where the object should be there; without, memories are looked at where it was.
 
         Returns
         -------
@@ -176,9 +175,7 @@ class Tracker:
             if memory is not None:
                 memories[past] = memory
                 pointers.append((past, distance))
-        chosen = Selection(selection.spatial, tuple(pointers))
-        center = None if expected is None else expected.center
-        return Remembered(object_id, view, chosen, memories, center)
+        return Remembered(object_id, view, Selection(selection.spatial, tuple(pointers)), memories)
 
     def select(
         self,
