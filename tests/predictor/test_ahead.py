@@ -67,3 +67,12 @@ def test_a_new_object_is_looked_for_where_the_mouse_rests(following, monkeypatch
     assert views[0].contains((145, 35, 155, 45))
     monkeypatch.setattr(following.model, "encode_image", None)
     following.predict_frame(session, PointPrompt(1, 1, yx))
+
+
+def test_views_are_counted_once_where_objects_share_them(predictor, movie):
+    session = VideoSession.open(movie, cache_bytes=6 * ONE_VIEW)
+    for number in (1, 2, 3, 4):
+        session.add(PointPrompt(number, 0, (20.0, 32.0)))
+        predictor.predict_frame(session, object_id=number, frame=0)
+    session.features.clear()
+    assert list(predictor.encode_ahead(session, Gaze(0))) == [0, 1, 2]

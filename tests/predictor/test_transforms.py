@@ -55,6 +55,31 @@ def test_corners_of_the_view_are_the_corners_of_the_input(view):
     np.testing.assert_allclose(xy, [(-0.5, -0.5), (w - 0.5, h - 0.5)], atol=1e-4)
 
 
+def test_a_mirrored_view_shows_the_same_window_turned_round(view):
+    rng = np.random.default_rng(5)
+    frame = rng.random((*view.frame_shape, 3), np.float32)
+    mask = disc(view.frame_shape, (view.y0 + view.height / 3, view.x0 + view.width / 4), 30)
+    logits = torch.from_numpy(rng.normal(size=(2, 1, 64, 64)).astype(np.float32))
+    points = rng.uniform(0, 1, (9, 2)) * view.frame_shape
+    mirror = view.mirrored
+    assert mirror != view and mirror.mirrored == view
+    assert torch.equal(mirror.crop(frame), view.crop(frame).flip(-1))
+    assert torch.equal(mirror.mask_to_input(mask), view.mask_to_input(mask).flip(-1))
+    turned = view.to_input_xy(points)
+    turned[:, 0] = view.input_size[1] - 1 - turned[:, 0]
+    torch.testing.assert_close(mirror.to_input_xy(points), turned)
+    np.testing.assert_allclose(mirror.to_frame_yx(turned.numpy()), points, atol=1e-3)
+    origin, whole = view.logits_to_frame(logits)
+    assert mirror.logits_to_frame(logits.flip(-1))[0] == origin
+    assert torch.equal(mirror.logits_to_frame(logits.flip(-1))[1], whole)
+    pairs = zip(
+        mirror.object_logits_to_frame(logits.flip(-1)),
+        view.object_logits_to_frame(logits),
+        strict=True,
+    )
+    assert all(one[0] == two[0] and torch.equal(one[1], two[1]) for one, two in pairs)
+
+
 def test_order_of_x_and_y():
     view = View(10, 20, 64, 64, (128, 128), (200, 300))
     np.testing.assert_allclose(view.to_input_xy([(12, 29)]), [(18.5, 4.5)])

@@ -293,6 +293,39 @@ def test_later_frames_train_the_memory() -> None:
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())
 
 
+def test_memories_move_with_their_objects_where_motion_is_told() -> None:
+    clip = MovingBlobs().sample_clip(np.random.default_rng(0), 3, 2)
+    model = SAM2(tiny()).eval()
+
+    def scores(annotated: torch.Tensor, told: bool) -> torch.Tensor:
+        unroller = Unroller(model, torch.Generator().manual_seed(0))
+        plan = Plan("mask", motion_told=told)
+        with torch.no_grad():
+            steps = unroller.run(clip.images[None], clip.masks[None], annotated[None], plan)
+        return steps[-1].answer.logits
+
+    assert not torch.equal(scores(clip.annotated, True), scores(clip.annotated, False))
+    # Where not every frame is annotated, nobody knows the way.
+    sparse = torch.tensor([True, False, True])
+    assert torch.equal(scores(sparse, True), scores(sparse, False))
+
+
+def test_memory_alone_can_be_taught(tmp_path: Path) -> None:
+    options = replace(OPTIONS, memory_only=True, still_share=0.0, pair_share=0.0, still_mix=0.0)
+    trainer = Trainer(tiny(), options, TrainData([MovingBlobs()], [1.0]), tmp_path)  # type: ignore[list-item]
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    trainer.train(stop_after=3)
+    after = trainer.model.state_dict()
+    moved = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    parts = {".".join(name.split(".")[:2]) for name in moved}
+    assert {name.split(".")[0] for name in moved} >= {"memory_attention", "memory_encoder"}
+    assert "sam_mask_decoder.pred_obj_score_head" in parts
+    assert not any(part.startswith(("image_encoder", "sam_prompt", "no_mem")) for part in parts)
+    assert not {part for part in parts if part.startswith("sam_mask_decoder")} - {
+        "sam_mask_decoder.pred_obj_score_head"
+    }
+
+
 def test_the_rate_rises_then_falls_in_one_cosine() -> None:
     options = TrainOptions(warmup=0.1)
     rates = [learning_rate(options, done) for done in np.linspace(0, 1, 101)]

@@ -25,6 +25,8 @@ def encode_ahead(
     planner: ViewPlanner,
     gaze: Gaze,
     second_look: SecondLook,
+    *,
+    twice: bool = False,
 ) -> Iterator[int]:
     """Encode view after view into the session's cache, the likeliest first.
 
@@ -35,6 +37,8 @@ def encode_ahead(
     planner : ViewPlanner
     gaze : Gaze
     second_look : callable
+    twice : bool
+        New objects are looked at in a mirror too.
 
     Yields
     ------
@@ -43,7 +47,11 @@ def encode_ahead(
         nothing that was encoded for this gaze is pushed out by it.
     """
     room = _PART_OF_CACHE * session.features.max_bytes
-    for frame, view in _places(session, planner, gaze, second_look):
+    seen = set()
+    for frame, view in _places(session, planner, gaze, second_look, twice):
+        if (frame, view) in seen:
+            continue
+        seen.add((frame, view))
         is_new = (frame, view) not in session.features
         size = encoder.features(session, frame, view).num_bytes
         if is_new:
@@ -55,18 +63,25 @@ def encode_ahead(
 
 
 def _places(
-    session: VideoSession, planner: ViewPlanner, gaze: Gaze, second_look: SecondLook
+    session: VideoSession, planner: ViewPlanner, gaze: Gaze, second_look: SecondLook, twice: bool
 ) -> Iterator[tuple[int, View]]:
     """Yield frames and views; what the mouse rests on is looked at, to know the object's size."""
+
+    def looks(view: View | None) -> tuple[View, ...]:
+        if view is None:
+            return ()
+        return (view, view.mirrored) if twice else (view,)
+
     for frame in gaze.frames(session.num_frames):
         yx = gaze.yx if frame == gaze.frame and planner.is_following else None
         if yx is not None and not _covered(session, frame, yx):
             # As a click there would be seen: around the pixel that it falls on.
             first = planner.first_view(_pixel(yx), session.usual_side())
-            yield frame, first
-            if (second := second_look(yx, first)) is not None:
-                yield frame, second
-        for view in likely_views(session, planner, frame):
+            yield from ((frame, view) for view in looks(first))
+            yield from ((frame, view) for view in looks(second_look(yx, first)))
+        only = only_first_view(session, planner)
+        yield from ((frame, view) for view in looks(only))
+        for view in views_of_objects(session, planner, frame):
             yield frame, view
 
 
@@ -86,20 +101,22 @@ def _pixel(yx: tuple[float, float]) -> tuple[int, int]:
     return math.floor(yx[0] + 0.5), math.floor(yx[1] + 0.5)
 
 
-def likely_views(session: VideoSession, planner: ViewPlanner, frame: int) -> list[View]:
-    """List the views that a click on a frame would be answered through.
+def only_first_view(session: VideoSession, planner: ViewPlanner) -> View | None:
+    """Return the view of clicks on new objects; None where it depends on the place of the click.
 
-    Where views follow objects these are the views of the objects on the frame and, where frames
-    are no larger than a view, the only one that there is for new objects.
+    Where views follow objects it does not in frames that are no larger than a view.
     """
     if not planner.is_following:
-        return [planner.whole]
-    views: list[View] = []
+        return planner.whole
     height, width = session.shape[1:]
     side = session.usual_side()
     corner = planner.first_view((0, 0), side)
-    if corner == planner.first_view((height - 1, width - 1), side):
-        views.append(corner)
+    return corner if corner == planner.first_view((height - 1, width - 1), side) else None
+
+
+def views_of_objects(session: VideoSession, planner: ViewPlanner, frame: int) -> list[View]:
+    """List the views through which objects on a frame would be corrected."""
+    views: list[View] = []
     in_use = session.views_in_use()
     for object_id, state in session.objects.items():
         record = session.masklets.record(object_id, frame)

@@ -149,9 +149,11 @@ class Answerer:
         """
         planner = ViewPlanner.of(self._options, self._model.config, session.shape[1:])
         geometry = Geometry.of((PointPrompt(1, frame, yx),))
+        features, mirror = self._features(session, frame, first, is_alone=True)
         question = Question(
             geometry,
-            self._encoder.features(session, frame, first),
+            features,
+            mirror=mirror,
             clicked_pieces=self._options.keeps_clicked_pieces(self._model.config),
             max_hole=self._options.max_hole,
         )
@@ -169,16 +171,32 @@ class Answerer:
         view: View,
         prompts: tuple[Prompt, ...],
     ) -> PromptedFrame:
-        features = self._encoder.features(session, frame, view)
+        is_alone = geometry.mask is None and not self._recalls(session, object_id, frame)
+        features, mirror = self._features(session, frame, view, is_alone)
         question = Question(
             geometry,
             features,
             conditioned=self._conditioned(session, object_id, frame, view, features),
+            mirror=mirror,
             previous=self._previous(session, object_id, frame, view, prompts),
             clicked_pieces=self._options.keeps_clicked_pieces(self._model.config),
             max_hole=self._options.max_hole,
         )
         return PromptedFrame(prompts, view, answer(self._model, self._runtime, question, view))
+
+    def _features(
+        self, session: VideoSession, frame: int, view: View, is_alone: bool
+    ) -> tuple[ImageFeatures, ImageFeatures | None]:
+        """Encode a view, and its mirror image where prompts are all that is known."""
+        if not (is_alone and self._options.asks_twice(self._model.config)):
+            return self._encoder.features(session, frame, view), None
+        seen = self._encoder.features_of(session, frame, [view, view.mirrored])
+        return seen[view], seen[view.mirrored]
+
+    def _recalls(self, session: VideoSession, object_id: int, frame: int) -> bool:
+        """Whether a frame was tracked from memories of others."""
+        state = session.objects[object_id]
+        return frame in state.tracked and any(f != frame for f in state.bank.prompted)
 
     def _conditioned(
         self,
@@ -189,10 +207,9 @@ class Answerer:
         features: ImageFeatures,
     ) -> Tensor | None:
         """Let a tracked frame look at its memories; None on a frame that was never tracked."""
-        state = session.objects[object_id]
-        others = [f for f in state.bank.prompted if f != frame]
-        if frame not in state.tracked or not others:
+        if not self._recalls(session, object_id, frame):
             return None
+        state = session.objects[object_id]
         step = 1 if frame > min(state.bank.prompted) else -1
         place = frame, step
         remembered = self._tracker.remember(session, object_id, place, view)

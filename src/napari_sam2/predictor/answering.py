@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2.masklets import MaskRecord
-from napari_sam2.model.outputs import ImageFeatures, MaskPrediction
+from napari_sam2.model.outputs import DecoderOutput, ImageFeatures, MaskPrediction
 from napari_sam2.model.prompt_encoder import NEGATIVE, POSITIVE
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.postprocess import fill_holes, keep_pieces
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.predictor.second_opinion import agreed
 from napari_sam2.predictor.transforms import View
 
 _MASK_LOGIT = 10.0
@@ -40,6 +41,8 @@ class Question:
         The frame after memory attention; None where nothing is remembered.
     previous : Tensor or None, (1, 1, 4h, 4w)
         Mask logits of the answer that the prompts refine.
+    mirror : ImageFeatures or None
+        Of the mirrored view, for a second opinion; only where nothing is remembered.
     multimask : bool or None
         Ask for three candidates; None asks where the prompt is ambiguous.
     clicked_pieces : bool
@@ -52,6 +55,7 @@ class Question:
     features: ImageFeatures
     conditioned: Tensor | None = None
     previous: Tensor | None = None
+    mirror: ImageFeatures | None = None
     multimask: bool | None = None
     clicked_pieces: bool = False
     max_hole: int = 0
@@ -79,18 +83,13 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
         if geometry.mask is not None:
             mask = view.mask_to_input(geometry.mask.mask).to(runtime.device)
             return model.embed_mask_prompt(features, mask)
-        conditioned = question.conditioned
-        if conditioned is None:
-            conditioned = model.attend_memory(features, None)
-        previous = question.previous
-        if previous is not None:
-            previous = previous.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
-        points, labels = geometry.tensors(view, runtime.device)
-        prompts = model.encode_prompts(points, labels, previous, features.grid)
+        output = _decode(model, question, features, view)
+        if question.mirror is not None:
+            output = agreed(output, _decode(model, question, question.mirror, view.mirrored))
         multimask = question.multimask
         if multimask is None:
             multimask = geometry.is_ambiguous
-        prediction = model.decode_masks(conditioned, features, prompts, multimask)
+        prediction = model.choose(output, multimask)
     if question.clicked_pieces:
         prediction = _clicked_pieces(prediction, geometry, view)
     if (geometry.labels == NEGATIVE).any():
@@ -99,6 +98,20 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
     return replace(
         prediction, logits=candidates[:, prediction.best[0]][:, None], candidates=candidates
     )
+
+
+def _decode(model: SAM2, question: Question, features: ImageFeatures, view: View) -> DecoderOutput:
+    """Decode all masks of a question in a view."""
+    conditioned = question.conditioned
+    if conditioned is None:
+        conditioned = model.attend_memory(features, None)
+    previous = question.previous
+    if previous is not None:
+        previous = previous.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+        previous = previous.flip(-1) if view.is_mirrored else previous
+    points, labels = question.geometry.tensors(view, conditioned.device)
+    prompts = model.encode_prompts(points, labels, previous, features.grid)
+    return model.decode_all(conditioned, features, prompts)
 
 
 def _clicked_pieces(prediction: MaskPrediction, geometry: Geometry, view: View) -> MaskPrediction:

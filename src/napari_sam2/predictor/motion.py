@@ -18,7 +18,7 @@ from napari_sam2.predictor.session import VideoSession
 
 __all__ = ["Expected", "center_of", "expect", "moved_since"]
 
-_TRUST = 0.02
+TRUST = 0.02
 """Part of the way by which a mask draws the expected centre to its own: enough that small errors do
 not add up, over thousands of frames. A mask that goes over to a neighbour, or to one daughter,
 takes what is remembered along so slowly that the network can say that the object has gone."""
@@ -83,7 +83,7 @@ def _center_then(session: VideoSession, object_id: int, frame: int) -> Center | 
     if memory is None or memory.center is None or seen is None:
         return seen if memory is None or memory.center is None else memory.center
     (y, x), (seen_y, seen_x) = memory.center, seen
-    return y + _TRUST * (seen_y - y), x + _TRUST * (seen_x - x)
+    return y + TRUST * (seen_y - y), x + TRUST * (seen_x - x)
 
 
 @lru_cache(maxsize=1024)

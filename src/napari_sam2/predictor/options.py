@@ -15,6 +15,7 @@ Overlap = Literal["best", "keep"]
 Pieces = Literal["auto", "all", "clicked"]
 Divided = Literal["auto", "end", "follow"]
 Motion = Literal["auto", "on", "off"]
+Twice = Literal["auto", "on", "off"]
 
 
 def _about(title: str, text: str, **bounds: float) -> dict[str, Any]:
@@ -192,6 +193,15 @@ class PredictorOptions:
             "on two frames in a row, for as long as object pointers reach back to their birth.",
         ),
     )
+    second_opinion: Twice = field(
+        default="auto",
+        metadata=_about(
+            "Second opinion",
+            "On answers clicks and boxes on a new object from its view and from the mirror image "
+            "of it, for twice the time; off from its view alone, as the reference does. Auto is on "
+            "where views follow objects.",
+        ),
+    )
     divided: Divided = field(
         default="auto",
         metadata=_about(
@@ -226,6 +236,12 @@ class PredictorOptions:
     def follows(self, config: SAM2Config) -> bool:
         """Whether views follow objects with this network."""
         return self.view == "follow" or (self.view == "auto" and config.follows_by_default)
+
+    def asks_twice(self, config: SAM2Config) -> bool:
+        """Whether new objects are looked at in a mirror too with this network."""
+        return self.second_opinion == "on" or (
+            self.second_opinion == "auto" and self.follows(config)
+        )
 
     def ends_divided(self, config: SAM2Config) -> bool:
         """Whether objects that have divided end with this network."""

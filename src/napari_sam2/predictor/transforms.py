@@ -13,7 +13,7 @@ This is the only file of the engine in which the order (x, y) exists. Three coor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,8 @@ class View:
         ``(H, W)`` of the network's input.
     frame_shape : tuple of int
         ``(H, W)`` of the frames.
+    is_mirrored : bool
+        Whether the network sees the window with left and right exchanged.
 
     Notes
     -----
@@ -60,6 +62,7 @@ class View:
     width: int
     input_size: tuple[int, int]
     frame_shape: tuple[int, int]
+    is_mirrored: bool = False
 
     def __post_init__(self) -> None:
         if any(int(v) != v for v in (self.y0, self.x0, self.height, self.width)):
@@ -111,6 +114,11 @@ class View:
             for center, size in zip(center_yx, frame_shape, strict=True)
         )
         return cls(y0, x0, whole_side, whole_side, _pair(input_size), _pair(frame_shape))
+
+    @property
+    def mirrored(self) -> View:
+        """The same window with left and right exchanged."""
+        return replace(self, is_mirrored=not self.is_mirrored)
 
     @property
     def corners(self) -> BoundingBox:
@@ -183,7 +191,8 @@ class View:
         planes = rgb[..., :1] if rgb.strides[-1] == 0 else rgb
         image = torch.from_numpy(np.array(planes.transpose(2, 0, 1), np.float32, order="C"))
         mean, std = _normalisation()
-        return (self._resize(self._extend(image)[None]) - mean) / std  # (1, 3, h, w)
+        seen = self._turn(self._resize(self._extend(image)[None]))
+        return (seen - mean) / std  # (1, 3, h, w)
 
     def mask_to_input(self, mask: NDArray[Any]) -> torch.Tensor:
         """Return a mask of the frame as the network sees it.
@@ -201,7 +210,7 @@ class View:
         """
         self._check_frame(mask.shape)
         window = torch.from_numpy(np.array(self._cut(mask), np.float32, order="C"))
-        resized = self._resize(self._extend(window[None])[None])
+        resized = self._turn(self._resize(self._extend(window[None])[None]))
         peak = float(resized.max())
         threshold = 0.5 if peak >= 0.5 else max(peak / 2, 1e-6)
         return (resized >= threshold).float()
@@ -221,11 +230,15 @@ class View:
         """
         points = np.asarray(points_yx, dtype=np.float64).reshape(-1, 2)
         inside = (points + 0.5 - (self.y0, self.x0)) * self.scale - 0.5
+        if self.is_mirrored:
+            inside[:, 1] = self.input_size[1] - 1 - inside[:, 1]
         return torch.from_numpy(np.ascontiguousarray(inside[:, ::-1], dtype=np.float32))
 
     def to_frame_yx(self, points_xy: ArrayLike) -> NDArray[np.float64]:
         """Return input points ``(x, y)`` as frame points ``(y, x)``: `to_input_xy` backwards."""
-        points = np.asarray(points_xy, dtype=np.float64).reshape(-1, 2)[:, ::-1]
+        points = np.array(points_xy, dtype=np.float64).reshape(-1, 2)[:, ::-1]
+        if self.is_mirrored:
+            points[:, 1] = self.input_size[1] - 1 - points[:, 1]
         return (points + 0.5) / self.scale + (self.y0, self.x0) - 0.5
 
     def logits_to_frame(self, logits: torch.Tensor) -> tuple[tuple[int, int], torch.Tensor]:
@@ -244,7 +257,7 @@ class View:
             The part of the view that lies in the frame; bilinear, no value outside the range of
             the given ones.
         """
-        return self._sample(_one_mask(logits), self.clipped)
+        return self._sample(self._turn(_one_mask(logits)), self.clipped)
 
     def object_logits_to_frame(
         self, logits: torch.Tensor, floor: float = 0.0
@@ -268,7 +281,7 @@ class View:
         """
         found = []
         # Where the objects are decides what is sampled: one transfer instead of one for each.
-        for one in _one_mask(logits).cpu():
+        for one in self._turn(_one_mask(logits)).cpu():
             origin, crop = self._sample(one[None], self._reach(one > floor))
             found.append((origin, crop[0]))
         return found
@@ -322,6 +335,10 @@ class View:
         y0, x0, y1, x1 = self.corners
         H, W = self.frame_shape
         return np.arange(y0, y1).clip(0, H - 1), np.arange(x0, x1).clip(0, W - 1)
+
+    def _turn(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Exchange left and right of (..., h, w) where the view does: there or back."""
+        return pixels.flip(-1) if self.is_mirrored else pixels
 
     def _resize(self, image: torch.Tensor) -> torch.Tensor:
         """Resize (1, C, height, width) to the input."""

@@ -120,7 +120,8 @@ class VideoPredictor:
         self._adopt(session)
         look = partial(self._answerer.second_view, session, gaze.frame)
         planner = self._planner(session)
-        yield from ahead.encode_ahead(session, self._encoder, planner, gaze, look)
+        twice = self.options.asks_twice(self.model.config)
+        yield from ahead.encode_ahead(session, self._encoder, planner, gaze, look, twice=twice)
 
     def commit(self, session: VideoSession) -> None:
         """Bring the memory of every object into agreement with the session's prompts.

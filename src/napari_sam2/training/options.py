@@ -48,6 +48,13 @@ class TrainOptions:
         default=False,
         metadata={"title": "Forget presence", "help": "Start the presence head anew"},
     )
+    memory_only: bool = field(
+        default=False,
+        metadata={
+            "title": "Memory only",
+            "help": "Teach memory and the verdict on presence; answers to prompts stay",
+        },
+    )
     blob_steps: int = _option(
         150, "Ellipses first", "Steps on ellipses in place of true masks at the start", 0, 1e6
     )
@@ -76,6 +83,9 @@ class TrainOptions:
     )
     presence_told: float = _option(
         0.2, "Presence told", "Share of the steps whose memory follows the true presence", 0, 1
+    )
+    motion_told: float = _option(
+        0.7, "Motion told", "Share of the steps on clips whose memories move with objects", 0, 1
     )
     ranking: float = _option(2.0, "Predicted IoU", "Weight of its error", 0, 1e3)
     affinity: float = _option(

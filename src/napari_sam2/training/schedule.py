@@ -93,6 +93,7 @@ def choose_plan(options: TrainOptions, num_frames: int, rng: np.random.Generator
         first_clicks=0 if kind == "mask" else int(rng.random() < 0.3),
         encoder_learns=bool(rng.random() >= options.encoder_rest),
         presence_told=bool(rng.random() < options.presence_told),
+        motion_told=bool(rng.random() < options.motion_told),
     )
     if rng.random() >= options.correction:
         return plan

@@ -102,6 +102,8 @@ class Trainer:
         torch.manual_seed(self.options.seed)
         self.model = SAM2(self.config)
         initialise(self.model, self.options.seed)
+        if self.options.memory_only:
+            teach_memory_only(self.model)
         self.model.to(self.device)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
         self.head = AffinityHead(self.config.hidden_dim).to(self.device)
@@ -222,7 +224,7 @@ class Trainer:
             batch = replace(batch, masks=with_blobs(batch, rng))
         batch = batch.to(self.device)
         # The encoder has nothing to learn from masks that are not in the image.
-        self.model.image_encoder.requires_grad_(not is_blind)
+        self.model.image_encoder.requires_grad_(not (is_blind or options.memory_only))
         plan = choose_plan(options, self._streams[name].num_frames, rng)
         rate = learning_rate(options, done)
         set_rate(self.optimiser, rate)
@@ -305,6 +307,15 @@ class Trainer:
     def _write_log(self, step_seconds: float) -> None:
         rate = learning_rate(self.options, self._done())
         self._log.write(self.state.step, self.state.elapsed, rate, step_seconds)
+
+
+def teach_memory_only(model: SAM2) -> None:
+    """Hold fast what answers a prompt on one frame; the verdict on presence learns with memory."""
+    parts = (model.image_encoder, model.sam_prompt_encoder, model.sam_mask_decoder)
+    for part in parts:
+        part.requires_grad_(False)
+    model.no_mem_embed.requires_grad_(False)
+    model.sam_mask_decoder.pred_obj_score_head.requires_grad_(True)
 
 
 @contextmanager

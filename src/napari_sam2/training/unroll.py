@@ -22,6 +22,7 @@ from napari_sam2.training.prompt_simulation import (
     first_box,
     first_click,
 )
+from napari_sam2.training.told_motion import expected_centers
 
 if TYPE_CHECKING:
     from napari_sam2.model.outputs import ImageFeatures, MaskPrediction, MemoryTokens
@@ -49,6 +50,8 @@ class Plan:
     presence_told : bool
         What is remembered of a frame depends on whether the object is there, instead of on
         whether the network says so: as long as that is often wrong, tracking learns little.
+    motion_told : bool
+        Memories move with their objects, as in the predictor; where every frame is annotated.
     """
 
     kind: PromptKind
@@ -57,6 +60,7 @@ class Plan:
     corrections: int = 1
     encoder_learns: bool = True
     presence_told: bool = False
+    motion_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,7 @@ class Unroller:
     generator: torch.Generator
     features: ImageFeatures | None = None
     _memory: list[_Remembered] = field(default_factory=list)
+    _expected: torch.Tensor | None = None  # (B, T, 2), in cells
 
     def run(
         self, images: torch.Tensor, masks: torch.Tensor, annotated: torch.Tensor, plan: Plan
@@ -157,6 +162,10 @@ class Unroller:
         with torch.set_grad_enabled(torch.is_grad_enabled() and plan.encoder_learns):
             features = self.model.encode_image((images.flatten(0, 1) - mean) / std)
         self.features = features
+        self._expected = None
+        if plan.motion_told and bool(known.all()):
+            cells = features.grid[0] / truth.shape[-2]
+            self._expected = cells * expected_centers(truth, rows[:, 0], self.generator)
         steps: list[Step] = []
         for frame in range(frames):
             here = features.rows(rows[:, 0] * frames + frame) if clips * frames > 1 else features
@@ -252,12 +261,13 @@ class Unroller:
         """Lay out the prompted and the recent memories for a frame."""
         config = self.model.config
         last = config.num_maskmem - 1
-        spatial, times = [], []
+        spatial, times, frames = [], [], []
         for memory in self._memory:
             age = frame - memory.frame
             if memory.prompted or age <= last:
                 spatial.append(memory.spatial)
                 times.append(last if memory.prompted else age - 1)
+                frames.append(memory.frame)
         if not spatial:
             return None
         limit = config.max_object_pointers
@@ -270,4 +280,11 @@ class Unroller:
             torch.stack([m.pointer for m in with_pointer], dim=1),
             ages.expand(rows, -1),
             float(config.pointer_time_span or limit - 1),
+            self._moves(frame, frames),
         )
+
+    def _moves(self, frame: int, then: list[int]) -> torch.Tensor | None:
+        """Return by how many cells what each memory shows has moved since, (B, K, 2)."""
+        if self._expected is None:
+            return None
+        return self._expected[:, frame, None] - self._expected[:, then]
