@@ -62,7 +62,8 @@ def test_a_mirrored_view_shows_the_same_window_turned_round(view):
     logits = torch.from_numpy(rng.normal(size=(2, 1, 64, 64)).astype(np.float32))
     points = rng.uniform(0, 1, (9, 2)) * view.frame_shape
     mirror = view.mirrored
-    assert mirror != view and mirror.mirrored == view
+    assert mirror != view
+    assert mirror.mirrored == view
     assert torch.equal(mirror.crop(frame), view.crop(frame).flip(-1))
     assert torch.equal(mirror.mask_to_input(mask), view.mask_to_input(mask).flip(-1))
     turned = view.to_input_xy(points)
