@@ -23,6 +23,7 @@ from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.postprocess import PlacedLogits, fill_holes, resolve_overlaps
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import ObjectState, VideoSession
+from napari_sam2.predictor.taken_in import leave_neighbours
 from napari_sam2.predictor.transforms import View
 from napari_sam2.predictor.view_planner import ViewPlanner
 
@@ -125,7 +126,7 @@ class Tracker:
         features = self._encoder.features_of(session, frame, (row.view for row in asked))
         tracked: list[Tracked] = []
         for batch in self._batches(asked):
-            tracked += self._track_batch(session, place, batch, features)
+            tracked += self._track_batch(session, place, batch, features, expected)
         for object_id in objects:
             if not self._options.keep_memories:
                 session.objects[object_id].bank.evict(frame, step)
@@ -275,6 +276,7 @@ class Tracker:
         place: tuple[int, int],
         batch: list[Remembered],
         seen: Mapping[View, ImageFeatures],
+        expected: Mapping[int, Expected],
     ) -> list[Tracked]:
         views = [row.view for row in batch]
         is_shared = len(set(views)) == 1
@@ -288,6 +290,8 @@ class Tracker:
                     output, [spared(session, row.object_id, place) for row in batch]
                 )
             prediction = self._model.choose(output, multimask=True)
+        looks = [(row.object_id, row.view) for row in batch]
+        prediction = leave_neighbours(session, place, looks, prediction, expected)
         memories = self.memory_of(features, prediction, views, binarize=False)
         ious, scores = prediction.iou.tolist(), prediction.object_score[:, 0].tolist()
         tracked = []

@@ -1,0 +1,98 @@
+"""Masks that take in a neighbour: what another object was is left to it; divisions are none."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam2.masklets import MaskRecord
+from napari_sam2.model.outputs import MaskPrediction
+from napari_sam2.predictor.motion import Expected
+from napari_sam2.predictor.session import VideoSession
+from napari_sam2.predictor.taken_in import leave_neighbours, neighbour_in
+from napari_sam2.predictor.transforms import View
+
+SHAPE = (128, 128)
+
+
+def discs(*centers, radius=10):
+    y, x = np.ogrid[: SHAPE[0], : SHAPE[1]]
+    inside = [(y - cy) ** 2 + (x - cx) ** 2 <= radius**2 for cy, cx in centers]
+    return np.any(inside, axis=0)
+
+
+def record(*centers, radius=10):
+    return MaskRecord.from_mask(discs(*centers, radius=radius))
+
+
+HERE, BESIDE = (60, 40), (60, 60)
+
+
+@pytest.mark.parametrize("beside", [BESIDE, (60, 58), (60, 75)])
+def test_what_another_object_was_is_a_neighbour(beside):
+    found = neighbour_in(record(HERE, beside), record(HERE), [record((20, 20)), record(beside)])
+    y, x = found.centroid()
+    assert (y, x) == pytest.approx(beside, abs=1.5)
+
+
+def test_what_nobody_was_may_be_a_daughter():
+    assert neighbour_in(record(HERE, BESIDE), record(HERE), [record((20, 20))]) is None
+
+
+def test_two_daughters_are_not_the_mother_and_a_neighbour():
+    mother = record((60, 50), radius=9)
+    crowd = [record(BESIDE)]
+    assert neighbour_in(record(HERE, BESIDE), mother, crowd) is None
+
+
+def test_an_object_that_grows_or_stays_is_left_alone():
+    assert neighbour_in(record(HERE, radius=14), record(HERE), [record(BESIDE)]) is None
+    both = record(HERE, BESIDE)
+    assert neighbour_in(both, both, [record(BESIDE)]) is None
+
+
+@pytest.fixture
+def session():
+    found = VideoSession.open(np.zeros((3, *SHAPE), np.uint8))
+    found.masklets.write(1, 0, record(HERE))
+    found.masklets.write(2, 0, record(BESIDE))
+    return found
+
+
+def prediction(*masks):
+    view = View.whole(SHAPE, (256, 256))
+    low = torch.from_numpy(np.stack(masks)[:, ::2, ::2]).float()[:, None] * 8 - 4
+    rows = len(masks)
+    return view, MaskPrediction(
+        logits=low,
+        candidates=low,
+        ious=torch.ones(rows, 1),
+        best=torch.zeros(rows, dtype=torch.int64),
+        object_score=torch.ones(rows, 1),
+        pointer=torch.zeros(rows, 8),
+        tokens=torch.zeros(rows, 1, 8),
+    )
+
+
+def left(session, moved, *masks):
+    view, answer = prediction(*masks)
+    expected = {i: Expected((0.0, 0.0), moved) for i in (1, 2)}
+    looks = [(number + 1, view) for number in range(len(masks))]
+    return answer, leave_neighbours(session, (1, 1), looks, answer, expected)
+
+
+@pytest.mark.parametrize("moved", [(0, 0), (12, -8)])
+def test_the_neighbour_is_left_where_it_has_moved_to(session, moved):
+    dy, dx = moved
+    here, beside = ((y + dy, x + dx) for y, x in (HERE, BESIDE))
+    answer, changed = left(session, moved, discs(here, beside), discs(beside))
+    y, x = np.nonzero(changed.logits[0, 0].numpy() > 0)
+    assert (2 * y.mean(), 2 * x.mean()) == pytest.approx(here, abs=1.5)
+    assert torch.equal(changed.logits[1], answer.logits[1])
+    # The answer itself, which others may hold, stays as it was.
+    assert (answer.logits[0] > 0).sum() > 1.8 * (changed.logits[0] > 0).sum()
+
+
+def test_an_object_whose_motion_is_not_followed_keeps_its_mask(session):
+    view, answer = prediction(discs(HERE, BESIDE))
+    changed = leave_neighbours(session, (1, 1), [(1, view)], answer, {})
+    assert torch.equal(changed.logits, answer.logits)
