@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from napari_sam2.model.outputs import DecoderOutput
 
 __all__ = ["agreed"]
+
+_CERTAIN = 1e-4
+"""Probabilities of the mean are kept this far from 0 and 1: logits of 9.2 at most."""
 
 
 def agreed(first: DecoderOutput, mirrored: DecoderOutput) -> DecoderOutput:
@@ -29,13 +33,14 @@ def agreed(first: DecoderOutput, mirrored: DecoderOutput) -> DecoderOutput:
     Returns
     -------
     DecoderOutput
-        Mean logits and scores. The predicted IoU of each mask is the mean one times the IoU of the
-        two masks. Tokens are those of the first.
+        Logits of the mean probabilities, mean scores of presence. The predicted IoU of each mask is
+        the mean one times the IoU of the two masks. Tokens are those of the first.
     """
     logits = mirrored.logits.flip(-1)
+    probability = (first.logits.float().sigmoid() + logits.float().sigmoid()) / 2
     return replace(
         first,
-        logits=(first.logits + logits) / 2,
+        logits=torch.logit(probability, _CERTAIN),
         ious=(first.ious + mirrored.ious) / 2 * _overlap(first.logits > 0, logits > 0),
         object_score=(first.object_score + mirrored.object_score) / 2,
     )
