@@ -44,10 +44,31 @@ def test_two_daughters_are_not_the_mother_and_a_neighbour():
     assert neighbour_in(record(HERE, BESIDE), mother, crowd) is None
 
 
+def test_no_waist_is_needed_to_tell_two_objects_apart():
+    """A network that draws two touching cells draws no waist."""
+    both = discs(HERE, BESIDE)
+    both[50:71, 40:61] = True
+    taken = neighbour_in(MaskRecord.from_mask(both), record(HERE), [record(BESIDE)])
+    assert taken.centroid() == pytest.approx(BESIDE, abs=2)
+    assert taken.bbox[1] == 51
+
+
+def test_all_neighbours_are_found():
+    crowd = [record(BESIDE), record((40, 40)), record((20, 90))]
+    taken = neighbour_in(record(HERE, BESIDE, (40, 40)), record(HERE), crowd)
+    assert taken.area == pytest.approx(2 * record(HERE).area, rel=0.1)
+
+
 def test_an_object_that_grows_or_stays_is_left_alone():
     assert neighbour_in(record(HERE, radius=14), record(HERE), [record(BESIDE)]) is None
     both = record(HERE, BESIDE)
     assert neighbour_in(both, both, [record(BESIDE)]) is None
+
+
+def test_a_mask_that_has_gone_over_to_a_neighbour_is_not_judged():
+    """Nor one of two objects that are thought to be at the same place."""
+    assert neighbour_in(record((60, 65), radius=13), record(HERE), [record(BESIDE)]) is None
+    assert neighbour_in(record(HERE, radius=14), record(HERE), [record((62, 42))]) is None
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 A small network that follows a cell among its like now and then draws the one beside it too. Once
 that is remembered both are followed, the neighbour's own mask is crowded out, and two halves of
-like size look like a division.
+like size look like a division. What other objects were on the frame before tells them apart.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from napari_sam2.masklets import MaskRecord
@@ -22,22 +23,19 @@ from napari_sam2.predictor.motion import Expected
 from napari_sam2.predictor.postprocess import LOST_LOGIT
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.transforms import View
-from napari_sam2.tracking.splitting import halves
 
 __all__ = ["leave_neighbours", "neighbour_in"]
 
 # Chosen on synthetic movies that no network was trained on.
-_GROWN = 1.3
+_GROWN = 1.1
 """Times the area before: less is no second cell."""
 
-_STILL_THERE = 0.5
-"""IoU of one half with the mask before, laid where it should be: in a division neither is it."""
+_COVERED = 0.6
+"""Part of an object, laid where it should be, that a mask has to cover to hold it."""
 
-_OWNED = 0.5
-"""Part of the other half that another object covered before."""
-
-_EVENNESS = 0.25
-"""Least area of the smaller half as a part of the larger one."""
+_APART = 0.2
+"""Part of the smaller of two objects that may be laid on the other: more, and nobody knows which
+of them is where."""
 
 
 def leave_neighbours(
@@ -87,7 +85,7 @@ def leave_neighbours(
 def neighbour_in(
     mask: MaskRecord, before: MaskRecord, others: Iterable[MaskRecord]
 ) -> MaskRecord | None:
-    """Find the half of a mask that is another object.
+    """Find the part of a mask that is other objects.
 
     Parameters
     ----------
@@ -101,18 +99,38 @@ def neighbour_in(
     Returns
     -------
     MaskRecord or None
-        Pixels of `mask` that are not of its object; None where there are none, or nobody knows.
+        Pixels of `mask` that are nearer to the other objects that it covers than to its own; None
+        where it covers no other, or not its own either.
     """
-    if mask.area < _GROWN * before.area:
+    if mask.area < _GROWN * before.area or _shared(mask, before) < _COVERED * before.area:
         return None
-    parts = halves(mask, _EVENNESS)
-    if parts is None:
-        return None
-    own, other = sorted(parts, key=lambda part: -_iou(part, before))
-    if _iou(own, before) < _STILL_THERE:
-        return None
-    is_owned = any(_shared(other, one) >= _OWNED * other.area for one in others)
-    return other if is_owned else None
+    taken = [
+        other
+        for other in others
+        if _shared(mask, other) >= _COVERED * other.area
+        and _shared(before, other) < _APART * min(before.area, other.area)
+    ]
+    return _nearer(mask, taken, before) if taken else None
+
+
+def _nearer(mask: MaskRecord, to: Sequence[MaskRecord], than: MaskRecord) -> MaskRecord:
+    """Return the pixels of a mask that are nearer to some objects than to another one."""
+    boxes = np.array([one.bbox for one in (mask, than, *to)])
+    field = *boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)
+    inside, own = (_placed(one, field) for one in (mask, than))
+    theirs = np.any([_placed(one, field) for one in to], axis=0)
+    away, near = (ndimage.distance_transform_edt(~places) for places in (own, theirs))
+    y, x = mask.bbox[0] - field[0], mask.bbox[1] - field[1]
+    part = (inside & (near < away))[y : y + mask.bbox[2] - mask.bbox[0]]
+    return MaskRecord.from_mask(part[:, x:], origin=mask.bbox[:2])
+
+
+def _placed(record: MaskRecord, field: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+    """Return the pixels of a mask in a window that holds it."""
+    y0, x0, y1, x1 = record.bbox
+    pixels = np.zeros((field[2] - field[0], field[3] - field[1]), bool)
+    pixels[y0 - field[0] : y1 - field[0], x0 - field[1] : x1 - field[1]] = record.crop()
+    return pixels
 
 
 def _laid(
@@ -135,11 +153,6 @@ def _without(logits: Tensor, row: int, mask: NDArray[np.bool_], view: View) -> T
     changed = logits.clone()
     changed[row] = torch.where(lost, changed[row].clamp(max=LOST_LOGIT), changed[row])
     return changed
-
-
-def _iou(one: MaskRecord, other: MaskRecord) -> float:
-    shared = _shared(one, other)
-    return shared / max(one.area + other.area - shared, 1)
 
 
 def _shared(one: MaskRecord, other: MaskRecord) -> int:
