@@ -45,12 +45,12 @@ def states(session: VideoSession) -> str:
     return letters
 
 
-def test_a_mask_that_stays_in_two_halves_ends_and_is_proposed() -> None:
+def test_a_mask_that_falls_into_two_halves_ends_and_is_proposed() -> None:
     followed, ended = states(run("follow")), run()
-    first = followed.index("hh")
+    first = followed.index("h")
     assert first == DIVIDES
     assert "-" not in followed, "the network goes on"
-    assert states(ended) == followed[: first + 2] + "x" * (FRAMES - first - 2)
+    assert states(ended) == followed[: first + 1] + "x" * (FRAMES - first - 1)
     (found,) = DivisionWatch().propose(ended.masklets)
     assert (found.mother, found.frame) == (1, first)
 
@@ -81,9 +81,9 @@ def test_a_run_that_goes_on_leaves_it_ended() -> None:
 
 @pytest.mark.parametrize(
     ("marks", "expected"),
-    [("hh", True), ("hw", False), ("wh", False), ("hp", False), ("wx", True), ("w-", False)],
+    [("hh", True), ("hw", False), ("wh", True), ("hp", False), ("wx", True), ("w-", False)],
 )
-def test_two_frames_in_a_row_that_nobody_drew(marks: str, expected: bool) -> None:
+def test_halves_that_nobody_drew(marks: str, expected: bool) -> None:
     session = VideoSession.open(movie())
     session.add(MaskPrompt(1, 0, truth(0)))
     two, one, nothing = (
@@ -99,7 +99,7 @@ def test_two_frames_in_a_row_that_nobody_drew(marks: str, expected: bool) -> Non
 
 
 def test_an_object_is_not_judged_while_its_prompt_is_remembered() -> None:
-    assert states(run(prompts=(DIVIDES - 3,))).lstrip("-").startswith("wwwhh")
+    assert states(run(prompts=(DIVIDES - 3,))).lstrip("-").startswith("wwwh")
     found = states(run(prompts=(DIVIDES - 3,)))
     window = 7  # frames over which pointers of the bundled network reach back
     assert "x" not in found[: DIVIDES - 3 + window + 1]

@@ -1,8 +1,8 @@
-"""Cells that have divided: an object whose mask stays in two halves has ended.
+"""Cells that have divided: an object whose mask falls into two halves has ended.
 
 Nothing tells the network whose daughter to follow, and mostly it follows both: the mask falls into
 two halves of like size, which a cell that has not divided hardly ever shows. From there on nothing
-that is drawn would be true. The halves stay on the frames that gave the division away; a person
+that is drawn would be true. The halves stay on the frame that gave the division away; a person
 finds them there and takes them for the daughters.
 """
 
@@ -19,9 +19,6 @@ __all__ = ["ENDED", "has_divided"]
 
 ENDED = MaskRecord.from_mask(np.zeros((1, 1), bool), object_score=-1024.0)
 """What is written of an object after its division; no network gives so low a score."""
-
-_FRAMES = 2
-"""In a row: cells that touch or pass each other are in two halves for one."""
 
 _SIDE = 128
 """Pixels from which on a mask is thinned out before it is looked at: halves are no small thing."""
@@ -40,8 +37,8 @@ def has_divided(session: VideoSession, object_id: int, place: tuple[int, int]) -
     Returns
     -------
     bool
-        Whether the run goes forward in time, the mask was in two halves on the two frames before,
-        or the object had ended there; no prompt lies ahead, because who gives one says that it
+        Whether the run goes forward in time, the mask was in two halves on the frame before, or
+        the object had ended there; no prompt lies ahead, because who gives one says that it
         lives; and pointers do not reach back to the last one, because a new daughter's mask often
         takes in her sister for some frames.
     """
@@ -55,15 +52,12 @@ def has_divided(session: VideoSession, object_id: int, place: tuple[int, int]) -
     if before == ENDED:
         return True
     is_new = frame - last <= session.objects[object_id].bank.pointer_window
-    return not is_new and all(
-        _is_halved(session, object_id, frame - back) for back in range(1, _FRAMES + 1)
-    )
+    return not is_new and _is_halved(before)
 
 
-def _is_halved(session: VideoSession, object_id: int, frame: int) -> bool:
-    record = session.masklets.record(object_id, frame)
+def _is_halved(record: MaskRecord) -> bool:
     # A prompted mask is what a person wants it to be.
-    if record is None or record.prompted or not record.visible:
+    if record.prompted or not record.visible:
         return False
     pixels = record.crop()
     step = max(1, max(pixels.shape) // _SIDE)

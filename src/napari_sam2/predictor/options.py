@@ -206,9 +206,9 @@ class PredictorOptions:
         default="auto",
         metadata=_about(
             "Divided cells",
-            "End stops an object, going forward in time, once its mask has been in two halves on "
-            "two frames in a row and no prompt lies ahead; follow goes on with whatever the "
-            "network sees. Auto ends where views follow objects.",
+            "End stops an object, going forward in time, once its mask has been in two halves and "
+            "no prompt lies ahead; follow goes on with whatever the network sees. Auto ends where "
+            "views follow objects.",
         ),
     )
     motion: Motion = field(

@@ -38,7 +38,7 @@ class DivisionPanel(QWidget):
         )
         self.automatic_box = QCheckBox("Take daughters on")
         self.automatic_box.setToolTip(
-            "Cells that a run has ended, because their masks stay in two halves, are divided\n"
+            "Cells that a run has ended, because their masks fell into two halves, are divided\n"
             "without a question, and their daughters are followed on. Ctrl+Z takes each back.\n"
             "sam2.divisions.is_automatic = True"
         )
