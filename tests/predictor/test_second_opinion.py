@@ -47,7 +47,7 @@ def cells():
     areas = np.bincount(labels.ravel())[1:]
     number = 1 + int(areas.argmax())
     y, x = (int(np.median(part)) for part in np.nonzero(labels == number))
-    return frame, (y, x)
+    return frame, (y, x), labels == number
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def asked(model, cpu, frame, prompt, **options):
 
 @pytest.mark.parametrize("choice", ["on", "off"])
 def test_a_mirrored_picture_has_the_mirrored_answer(bundled, cpu, cells, choice):
-    frame, (y, x) = cells
+    frame, (y, x), _ = cells
     # Through the whole frame: a window that follows is rounded to whole pixels from one side.
     looks = {"view": "whole", "second_opinion": choice}
     straight = asked(bundled, cpu, frame, PointPrompt(1, 0, (y, x)), **looks)
@@ -74,8 +74,19 @@ def test_a_mirrored_picture_has_the_mirrored_answer(bundled, cpu, cells, choice)
     assert (different <= 2) == (choice == "on")
 
 
+@pytest.mark.parametrize("view", ["follow", "whole"])
+def test_a_box_says_in_the_mirror_what_it_says(bundled, cpu, cells, view):
+    frame, _, truth = cells
+    rows, columns = (np.flatnonzero(truth.any(axis)) for axis in (1, 0))
+    box = BoxPrompt(1, 0, (rows[0], columns[0], rows[-1], columns[-1]))
+    for choice in ("on", "off"):
+        found = asked(bundled, cpu, frame, box, view=view, second_opinion=choice).record
+        mask = found.mask(frame.shape)
+        assert (mask & truth).sum() > 0.7 * (mask | truth).sum()
+
+
 def test_it_is_asked_for_new_objects_of_the_bundled_network_alone(bundled, cpu, cells, monkeypatch):
-    frame, (y, x) = cells
+    frame, (y, x), _ = cells
     looks = []
     encode = bundled.encode_image
     monkeypatch.setattr(bundled, "encode_image", lambda image: looks.append(image) or encode(image))
@@ -90,7 +101,7 @@ def test_it_is_asked_for_new_objects_of_the_bundled_network_alone(bundled, cpu, 
 
 
 def test_a_frame_that_was_tracked_is_looked_at_once(bundled, cpu, cells, monkeypatch):
-    frame, (y, x) = cells
+    frame, (y, x), _ = cells
     predictor = VideoPredictor(bundled, cpu)
     session = VideoSession.open(np.stack([frame] * 3))
     predictor.predict_frame(session, PointPrompt(1, 0, (y, x)))

@@ -75,8 +75,12 @@ class Geometry:
 
     def tensors(self, view: View, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return points (1, P, 2) in input pixels, x first, and their labels (1, P)."""
-        xy = view.to_input_xy(self.points)[None].to(device)
-        return xy, torch.from_numpy(self.labels)[None].to(device)
+        xy = view.to_input_xy(self.points)
+        if view.is_mirrored:
+            # Left is where a box begins: its corners exchange their columns.
+            corners = np.flatnonzero(np.isin(self.labels, (BOX_START, BOX_END)))
+            xy[corners, 0] = xy[corners.reshape(-1, 2)[:, ::-1].ravel(), 0]
+        return xy[None].to(device), torch.from_numpy(self.labels)[None].to(device)
 
 
 def only_click(prompts: Sequence[Prompt]) -> PointPrompt | None:
