@@ -7,9 +7,12 @@ import torch
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.outputs import MaskPrediction
 from napari_sam2.predictor.motion import Expected
+from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.session import VideoSession
-from napari_sam2.predictor.taken_in import leave_neighbours, neighbour_in
+from napari_sam2.predictor.taken_in import leave_neighbours, neighbour_in, places_on
 from napari_sam2.predictor.transforms import View
+from napari_sam2.predictor.video import VideoPredictor
+from napari_sam2.prompts import MaskPrompt
 
 SHAPE = (128, 128)
 
@@ -98,7 +101,8 @@ def left(session, moved, *masks):
     view, answer = prediction(*masks)
     expected = {i: Expected((0.0, 0.0), moved) for i in (1, 2)}
     looks = [(number + 1, view) for number in range(len(masks))]
-    return answer, leave_neighbours(session, (1, 1), looks, answer, expected)
+    places = places_on(session, (1, 1), expected, ())
+    return answer, leave_neighbours(answer, looks, places)
 
 
 @pytest.mark.parametrize("moved", [(0, 0), (12, -8)])
@@ -113,7 +117,40 @@ def test_the_neighbour_is_left_where_it_has_moved_to(session, moved):
     assert (answer.logits[0] > 0).sum() > 1.8 * (changed.logits[0] > 0).sum()
 
 
-def test_an_object_whose_motion_is_not_followed_keeps_its_mask(session):
+def test_a_neighbour_that_is_certain_is_left_where_it_is(session):
+    """As in a correction, which tracks one object alone."""
+    there = (85, 45)
+    session.masklets.write(2, 1, record(there))
+    places = places_on(session, (1, 1), {1: Expected((0.0, 0.0), (0, 0))}, (2,))
+    view, answer = prediction(discs(HERE, there))
+    y, x = np.nonzero(leave_neighbours(answer, [(1, view)], places).logits[0, 0].numpy() > 0)
+    assert (2 * y.mean(), 2 * x.mean()) == pytest.approx(HERE, abs=1.5)
+
+
+def test_where_motion_is_not_followed_masks_stay(session):
+    session.masklets.write(2, 1, record(BESIDE))
+    places = places_on(session, (1, 1), {}, (2,))
     view, answer = prediction(discs(HERE, BESIDE))
-    changed = leave_neighbours(session, (1, 1), [(1, view)], answer, {})
-    assert torch.equal(changed.logits, answer.logits)
+    assert torch.equal(leave_neighbours(answer, [(1, view)], places).logits, answer.logits)
+
+
+def test_runs_and_corrections_know_where_the_others_are(small_model, cpu, monkeypatch):
+    seen = []
+
+    def watch(prediction, looks, places):
+        seen.append(({i for i, _ in looks}, set(places)))
+        return leave_neighbours(prediction, looks, places)
+
+    monkeypatch.setattr("napari_sam2.predictor.tracker.leave_neighbours", watch)
+    predictor = VideoPredictor(small_model, cpu, PredictorOptions(view="follow"))
+    session = VideoSession.open(np.zeros((4, *SHAPE), np.uint8))
+    for number, place in ((1, HERE), (2, BESIDE)):
+        session.add(MaskPrompt(number, 0, discs(place)))
+    list(predictor.propagate(session))
+    assert seen
+    assert all(places == {1, 2} for _, places in seen)
+    seen.clear()
+    session.add(MaskPrompt(1, 2, discs(HERE)))
+    list(predictor.correct(session))
+    assert seen
+    assert all(rows == {1} and places == {1, 2} for rows, places in seen)

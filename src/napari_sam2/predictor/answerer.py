@@ -171,12 +171,16 @@ class Answerer:
         view: View,
         prompts: tuple[Prompt, ...],
     ) -> PromptedFrame:
-        is_alone = geometry.mask is None and not self._recalls(session, object_id, frame)
+        recalls = self._recalls(session, object_id, frame)
+        is_alone = geometry.mask is None and not recalls
         features, mirror = self._features(session, frame, view, is_alone)
+        conditioned = (
+            self._conditioned(session, object_id, frame, view, features) if recalls else None
+        )
         question = Question(
             geometry,
             features,
-            conditioned=self._conditioned(session, object_id, frame, view, features),
+            conditioned=conditioned,
             mirror=mirror,
             previous=self._previous(session, object_id, frame, view, prompts),
             clicked_pieces=self._options.keeps_clicked_pieces(self._model.config),
@@ -205,10 +209,8 @@ class Answerer:
         frame: int,
         view: View,
         features: ImageFeatures,
-    ) -> Tensor | None:
-        """Let a tracked frame look at its memories; None on a frame that was never tracked."""
-        if not self._recalls(session, object_id, frame):
-            return None
+    ) -> Tensor:
+        """Let a tracked frame look at its memories."""
         state = session.objects[object_id]
         step = 1 if frame > min(state.bank.prompted) else -1
         place = frame, step

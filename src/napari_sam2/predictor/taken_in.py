@@ -2,7 +2,7 @@
 
 A small network that follows a cell among its like now and then draws the one beside it too. Once
 that is remembered both are followed, the neighbour's own mask is crowded out, and two halves of
-like size look like a division. What other objects were on the frame before tells them apart.
+like size look like a division. Where the other objects are, or should be, tells them apart.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from napari_sam2.predictor.postprocess import LOST_LOGIT
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.transforms import View
 
-__all__ = ["leave_neighbours", "neighbour_in"]
+__all__ = ["leave_neighbours", "neighbour_in", "places_on"]
 
 # Chosen on synthetic movies that no network was trained on.
 _GROWN = 1.1
@@ -38,47 +38,77 @@ _APART = 0.2
 of them is where."""
 
 
-def leave_neighbours(
+def places_on(
     session: VideoSession,
     place: tuple[int, int],
-    looks: Sequence[tuple[int, View]],
-    prediction: MaskPrediction,
     expected: Mapping[int, Expected],
-) -> MaskPrediction:
-    """Take out of the masks of a frame what other objects were on the frame before.
+    fixed: Iterable[int],
+) -> dict[int, MaskRecord]:
+    """Say where objects are, or should be, on a frame.
 
     Parameters
     ----------
     session : VideoSession
-        Holds the masks of the frame before.
+        Holds the masks.
     place : tuple of int
         Frame, and direction of travel (1 or -1).
+    expected : mapping of int to Expected
+        Where objects that are tracked should be.
+    fixed : iterable of int
+        Objects whose masks on the frame are certain.
+
+    Returns
+    -------
+    dict of int to MaskRecord
+        Masks of the frame before, laid where they should be, and those that are certain; nothing
+        where motion is not followed.
+    """
+    if not expected:
+        return {}
+    frame, step = place
+    certain = {i: session.masklets.record(i, frame) for i in fixed}
+    places = {i: one for i, one in certain.items() if one is not None and one.visible}
+    for object_id, known in expected.items():
+        record = session.masklets.record(object_id, frame - step)
+        if record is not None and record.visible:
+            y0, x0, y1, x1 = record.bbox
+            dy, dx = known.moved
+            places[object_id] = replace(record, bbox=(y0 + dy, x0 + dx, y1 + dy, x1 + dx))
+    return places
+
+
+def leave_neighbours(
+    prediction: MaskPrediction, looks: Sequence[tuple[int, View]], places: Mapping[int, MaskRecord]
+) -> MaskPrediction:
+    """Take out of the masks of a frame what other objects are.
+
+    Parameters
+    ----------
+    prediction : MaskPrediction
+        Of some objects.
     looks : sequence of (int, View)
         Object and view of each row.
-    prediction : MaskPrediction
-        Of these rows.
-    expected : mapping of int to Expected
-        Where objects should be; those left out keep their masks.
+    places : mapping of int to MaskRecord
+        As `places_on` returns them. Objects that it leaves out keep their masks.
 
     Returns
     -------
     MaskPrediction
         With other logits where a mask had taken in a neighbour. Candidates stay as they are.
     """
-    before = _laid(session, place[0] - place[1], expected)
-    cells = (prediction.logits > 0).flatten(1).sum(1).tolist()
     logits = prediction.logits
+    cells = (logits > 0).flatten(1).sum(1).tolist()
     for row, (object_id, view) in enumerate(looks):
         pixels = cells[row] * view.height * view.width / logits.shape[-2:].numel()
         # Most masks are as large as they were; this is all that they cost.
-        if object_id not in before or pixels < _GROWN * before[object_id].area:
+        if object_id not in places or pixels < _GROWN * places[object_id].area:
             continue
         ((origin, crop),) = view.object_logits_to_frame(logits[row : row + 1])
         mask = MaskRecord.from_mask((crop > 0).numpy(), origin=origin)
-        others = (record for i, record in before.items() if i != object_id)
-        neighbour = neighbour_in(mask, before[object_id], others)
+        others = (record for i, record in places.items() if i != object_id)
+        neighbour = neighbour_in(mask, places[object_id], others)
         if neighbour is not None:
-            logits = _without(logits, row, neighbour.mask(session.shape[1:]), view)
+            logits = _without(logits, row, neighbour.mask(view.frame_shape), view)
     return replace(prediction, logits=logits)
 
 
@@ -94,7 +124,7 @@ def neighbour_in(
     before : MaskRecord
         Of the same object on the frame before, laid where it should be now.
     others : iterable of MaskRecord
-        Of other objects on the frame before, laid where they should be now.
+        Of other objects, where they are or should be.
 
     Returns
     -------
@@ -131,20 +161,6 @@ def _placed(record: MaskRecord, field: tuple[int, int, int, int]) -> NDArray[np.
     pixels = np.zeros((field[2] - field[0], field[3] - field[1]), bool)
     pixels[y0 - field[0] : y1 - field[0], x0 - field[1] : x1 - field[1]] = record.crop()
     return pixels
-
-
-def _laid(
-    session: VideoSession, frame: int, expected: Mapping[int, Expected]
-) -> dict[int, MaskRecord]:
-    """Return the masks of a frame where they should be on the next one."""
-    laid = {}
-    for object_id, known in expected.items():
-        record = session.masklets.record(object_id, frame)
-        if record is not None and record.visible:
-            y0, x0, y1, x1 = record.bbox
-            dy, dx = known.moved
-            laid[object_id] = replace(record, bbox=(y0 + dy, x0 + dx, y1 + dy, x1 + dx))
-    return laid
 
 
 def _without(logits: Tensor, row: int, mask: NDArray[np.bool_], view: View) -> Tensor:

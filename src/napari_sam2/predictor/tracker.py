@@ -23,7 +23,7 @@ from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.postprocess import PlacedLogits, fill_holes, resolve_overlaps
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import ObjectState, VideoSession
-from napari_sam2.predictor.taken_in import leave_neighbours
+from napari_sam2.predictor.taken_in import leave_neighbours, places_on
 from napari_sam2.predictor.transforms import View
 from napari_sam2.predictor.view_planner import ViewPlanner
 
@@ -124,9 +124,10 @@ class Tracker:
         ]
         # Each view once, however many batches look through it and however small the cache is.
         features = self._encoder.features_of(session, frame, (row.view for row in asked))
+        places = places_on(session, place, expected, fixed)
         tracked: list[Tracked] = []
         for batch in self._batches(asked):
-            tracked += self._track_batch(session, place, batch, features, expected)
+            tracked += self._track_batch(session, place, batch, features, places)
         for object_id in objects:
             if not self._options.keep_memories:
                 session.objects[object_id].bank.evict(frame, step)
@@ -276,7 +277,7 @@ class Tracker:
         place: tuple[int, int],
         batch: list[Remembered],
         seen: Mapping[View, ImageFeatures],
-        expected: Mapping[int, Expected],
+        places: Mapping[int, MaskRecord],
     ) -> list[Tracked]:
         views = [row.view for row in batch]
         is_shared = len(set(views)) == 1
@@ -290,8 +291,7 @@ class Tracker:
                     output, [spared(session, row.object_id, place) for row in batch]
                 )
             prediction = self._model.choose(output, multimask=True)
-        looks = [(row.object_id, row.view) for row in batch]
-        prediction = leave_neighbours(session, place, looks, prediction, expected)
+        prediction = leave_neighbours(prediction, [(r.object_id, r.view) for r in batch], places)
         memories = self.memory_of(features, prediction, views, binarize=False)
         ious, scores = prediction.iou.tolist(), prediction.object_score[:, 0].tolist()
         tracked = []

@@ -85,7 +85,7 @@ class TrainOptions:
         0.2, "Presence told", "Share of the steps whose memory follows the true presence", 0, 1
     )
     motion_told: float = _option(
-        0.7, "Motion told", "Share of the steps on clips whose memories move with objects", 0, 1
+        0.0, "Motion told", "Share of the steps on clips whose memories move with objects", 0, 1
     )
     ranking: float = _option(2.0, "Predicted IoU", "Weight of its error", 0, 1e3)
     affinity: float = _option(
