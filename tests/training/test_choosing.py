@@ -15,12 +15,18 @@ def test_each_choice_is_measured_and_the_weights_are_put_back():
     movies = {"synthetic": [LabelledMovie("made", made.images, made.labels)]}
     model = load_model("bundled").eval()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    choices = [Choice(3.5, 0.0), Choice(3.5, -100.0), Choice(2.0, 0.0)]
-    usual, absent, narrow = (found for _, _, found in compare(model, movies, choices))
+    choices = [
+        Choice(3.5, 0.0),
+        Choice(3.5, -100.0),
+        Choice(2.0, 0.0),
+        Choice(3.5, 0.0, second_opinion="off"),
+    ]
+    usual, absent, narrow, once = (found for _, _, found in compare(model, movies, choices))
     assert usual.tracking > 0.6
     # Said to be absent, an object is neither clicked nor followed.
     assert absent.tracking < 0.1
     assert absent.one_click == 0.0
     assert narrow.one_click != usual.one_click
+    assert once.one_click != usual.one_click
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name])

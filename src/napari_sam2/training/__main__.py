@@ -7,13 +7,14 @@ import signal
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 import typer
 
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.config import PRESETS
+from napari_sam2.predictor.options import Twice
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.checkpointing import OPTIONS, export_average, read_options
 from napari_sam2.training.choosing import Choice, compare, kept_back_movies
@@ -108,29 +109,32 @@ def measure(
 
 
 @app.command()
-def choose(
+def choose(  # noqa: PLR0913 - each argument is an option that the user sees
     weights: Annotated[Path, typer.Argument(help="Safetensors file, or a name of the list")],
     extents: Annotated[str, typer.Option(help="Sides of views in diameters")] = "3,3.5,4.2,5",
     presence: Annotated[str, typer.Option(help="Added to the score of presence")] = "0",
+    mirror: Annotated[str, typer.Option(help="Second opinions: on, off, or both as on,off")] = "on",
     only: Annotated[str, typer.Option(help="stills, synthetic, or both")] = "both",
     data: Annotated[Path, typer.Option(help="Folder of the annotated sets")] = _DATA,
     cache: Annotated[Path, typer.Option(help="Folder of synthetic movies")] = Path(
         "runs/synthetic"
     ),
 ) -> None:
-    """Compare sizes of views and biases of presence, as users see them, on data kept back."""
+    """Compare views, biases of presence and mirrors, as users see them, on data kept back."""
     model = load_model(str(weights)).eval()
     movies = kept_back_movies(data, cache)
     movies = {name: some for name, some in movies.items() if only in (name, "both")}
     choices = [
-        Choice(float(extent), float(added))
+        Choice(float(extent), float(added), cast(Twice, opinion))
         for extent in extents.split(",")
         for added in presence.split(",")
+        for opinion in mirror.split(",")
     ]
     with fast_attention():
         for choice, name, figures in compare(model, movies, choices):
             told = ", ".join(f"{key} {value:.3f}" for key, value in figures.describe().items())
-            _say(f"views {choice.extent:g}, presence {choice.presence:+g}, {name}: {told}")
+            how = f"views {choice.extent:g}, presence {choice.presence:+g}"
+            _say(f"{how}, mirror {choice.second_opinion}, {name}: {told}")
 
 
 def _changed(options: TrainOptions, minutes: float | None, texts: list[str]) -> TrainOptions:

@@ -1,4 +1,4 @@
-"""What is chosen beside the weights, on data kept back: the size of views, the bias of presence.
+"""What is chosen beside the weights, on data kept back: views, bias of presence, the mirror.
 
 The validation of a run measures clips as they are cut for training. What a user gets also depends
 on how the predictor looks at a frame, so these choices are measured through the predictor.
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_sam2.model.sam2 import SAM2
-from napari_sam2.predictor.options import PredictorOptions
+from napari_sam2.predictor.options import PredictorOptions, Twice
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.checkpointing import shift_presence
 from napari_sam2.training.datasets import LabelledMovie, read_dsb2018
@@ -39,10 +39,13 @@ class Choice:
         Side of a view in diameters of its object.
     presence : float
         Added to the score of presence.
+    second_opinion : {"on", "off"}
+        Whether new objects are looked at in a mirror too.
     """
 
     extent: float
     presence: float
+    second_opinion: Twice = "on"
 
 
 def kept_back_movies(data: Path, cache: Path) -> dict[str, list[LabelledMovie]]:
@@ -80,7 +83,9 @@ def compare(
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for choice in choices:
         model.load_state_dict(shift_presence(weights, choice.presence))
-        options = PredictorOptions(view="follow", view_extent=choice.extent)
+        options = PredictorOptions(
+            view="follow", view_extent=choice.extent, second_opinion=choice.second_opinion
+        )
         for name, some in movies.items():
             yield choice, name, measure(model, some, Runtime.auto("cpu"), _ASKED[name], options)
     model.load_state_dict(weights)
