@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from napari_sam2.model.checkpoint import load_model
-from napari_sam2.model.outputs import DecoderOutput
-from napari_sam2.predictor.newborns import SPARED_SCORE, presume_present
 from napari_sam2.predictor.options import PredictorOptions, PropagateOptions
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
+from napari_sam2.predictor.verdicts import SPARED_SCORE
 from napari_sam2.predictor.video import VideoPredictor
 from napari_sam2.prompts import MaskPrompt
 
@@ -64,12 +63,3 @@ def test_others_and_the_rules_of_the_reference_believe_at_once() -> None:
     assert visible({4}, birth=None) == seen
     assert visible({4}, birth=BIRTH - 1) == seen, "no prompt says that it is there"
     assert visible({4}, spare_newborns=False) == seen
-
-
-def test_only_verdicts_of_absence_are_taken_back() -> None:
-    score = torch.tensor([[-2.0], [-3.0], [5.0]])
-    nothing = torch.zeros(3, 1)
-    output = DecoderOutput(nothing, nothing, nothing, score)
-    found = presume_present(output, [True, False, True]).object_score
-    assert found[:, 0].tolist() == [SPARED_SCORE, -3.0, 5.0]
-    assert presume_present(output, [False] * 3) is output

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
+from napari_sam2.predictor.exposure import gamma_of
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.gaze import Gaze
+from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.transforms import View
 from napari_sam2.predictor.view_planner import ViewPlanner
+from napari_sam2.prompts import PointPrompt
 
 _PART_OF_CACHE = 0.5
 """Part of the cache that may be filled ahead; the rest is for what was really asked for."""
@@ -76,7 +79,9 @@ def _places(
         yx = gaze.yx if frame == gaze.frame and planner.is_following else None
         if yx is not None and not _covered(session, frame, yx):
             # As a click there would be seen: around the pixel that it falls on.
-            first = planner.first_view(_pixel(yx), session.usual_side())
+            click = Geometry.of((PointPrompt(1, frame, _pixel(yx)),))
+            gamma = gamma_of(planner, session, frame, None, None, click)
+            first = planner.first_view(_pixel(yx), session.usual_side(), gamma)
             yield from ((frame, view) for view in looks(first))
             yield from ((frame, view) for view in looks(second_look(yx, first)))
         only = only_first_view(session, planner)

@@ -17,6 +17,7 @@ from napari_sam2.predictor.answering import (
     record_of,
     take_candidate,
 )
+from napari_sam2.predictor.exposure import gamma_of
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.prompt_tensors import Geometry, only_click
@@ -119,12 +120,14 @@ class Answerer:
         record = _seen_before(session, object_id, frame, prompts)
         bbox, is_known = box_around(geometry, record)
         planner = ViewPlanner.of(self._options, self._model.config, session.shape[1:])
-        view = self._view(session, state, planner, bbox, is_known)
+        gamma = gamma_of(planner, session, frame, state.view, record, geometry)
+        view = self._view(session, state, planner, bbox, is_known, gamma)
         answered = self._look(session, object_id, frame, geometry, view, prompts)
         if not is_known and geometry.mask is None and planner.is_following:
             # The first look told how large the object is: look again through a view that fits.
             seen = record_of_answer(answered)
-            better = planner.view_of(box_around(geometry, seen)[0], None, ())
+            gamma = gamma_of(planner, session, frame, view, seen, geometry)
+            better = planner.view_of(box_around(geometry, seen)[0], None, (), gamma)
             if better != view:
                 answered = self._look(session, object_id, frame, geometry, better, prompts)
         return answered
@@ -159,7 +162,8 @@ class Answerer:
         )
         logits = answer(self._model, self._runtime, question, first).logits[0, 0]
         seen = record_of(logits, first, 1.0, 0.0, prompted=True)
-        better = planner.view_of(box_around(geometry, seen)[0], None, ())
+        gamma = gamma_of(planner, session, frame, first, seen, geometry)
+        better = planner.view_of(box_around(geometry, seen)[0], None, (), gamma)
         return None if better == first else better
 
     def _look(
@@ -255,13 +259,14 @@ class Answerer:
         planner: ViewPlanner,
         bbox: tuple[int, int, int, int],
         is_known: bool,
+        gamma: float,
     ) -> View:
         if is_known:
-            return planner.view_of(bbox, state.view, session.views_in_use())
+            return planner.view_of(bbox, state.view, session.views_in_use(), gamma)
         if bbox[2] <= bbox[0]:
             return planner.whole  # an empty mask: nothing to look at in particular
         center = ((bbox[0] + bbox[2] - 1) / 2, (bbox[1] + bbox[3] - 1) / 2)
-        return planner.first_view(center, session.usual_side())
+        return planner.first_view(center, session.usual_side(), gamma)
 
 
 def _seen_before(

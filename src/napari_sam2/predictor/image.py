@@ -12,6 +12,7 @@ from torch import Tensor
 from napari_sam2.model.outputs import MaskPrediction
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.answering import LOGIT_LIMIT, Question, answer, box_around, record_of
+from napari_sam2.predictor.exposure import gamma_of
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.frames import IntensityMapping
 from napari_sam2.predictor.options import PredictorOptions
@@ -122,7 +123,8 @@ class ImagePredictor:
         planner = self._planner(session)
         if planner.is_following and geometry.bbox is None and previous is None:
             record = record_of(prediction.logits[0, 0], view, 1.0, 0.0, prompted=True)
-            better = planner.view_of(box_around(geometry, record)[0], None, ())
+            gamma = gamma_of(planner, session, 0, view, record, geometry)
+            better = planner.view_of(box_around(geometry, record)[0], None, (), gamma)
             if better != view:
                 view = better
                 prediction = self._look(session, geometry, view, None, multimask)
@@ -152,9 +154,11 @@ class ImagePredictor:
             return self._view
         planner = self._planner(session)
         bbox, is_known = box_around(geometry, None)
+        gamma = gamma_of(planner, session, 0, None, None, geometry)
         if is_known:
-            return planner.view_of(bbox, None, ())
-        return planner.first_view(((bbox[0] + bbox[2] - 1) / 2, (bbox[1] + bbox[3] - 1) / 2))
+            return planner.view_of(bbox, None, (), gamma)
+        center = ((bbox[0] + bbox[2] - 1) / 2, (bbox[1] + bbox[3] - 1) / 2)
+        return planner.first_view(center, None, gamma)
 
     def _planner(self, session: VideoSession) -> ViewPlanner:
         return ViewPlanner.of(self.options, self.model.config, session.shape[1:])

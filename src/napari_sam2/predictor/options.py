@@ -193,6 +193,14 @@ class PredictorOptions:
             "on two frames in a row, for as long as object pointers reach back to their birth.",
         ),
     )
+    doubt: Twice = field(
+        default="auto",
+        metadata=_about(
+            "Doubt absence",
+            "On keeps the mask of an object whose score of presence falls just below zero; off "
+            "empties it, as the reference does. Auto is on where views follow objects.",
+        ),
+    )
     second_opinion: Twice = field(
         default="auto",
         metadata=_about(
@@ -200,6 +208,15 @@ class PredictorOptions:
             "On answers clicks and boxes on a new object from its view and from the mirror image "
             "of it, for twice the time; off from its view alone, as the reference does. Auto is on "
             "where views follow objects.",
+        ),
+    )
+    brighten: Twice = field(
+        default="auto",
+        metadata=_about(
+            "Brighten dim objects",
+            "On looks at objects whose pixels, as the contrast shows them, lie below a third of "
+            "the range at a gamma of a half; off looks at all as the contrast shows them. Auto is "
+            "on where views follow objects.",
         ),
     )
     divided: Divided = field(
@@ -242,6 +259,14 @@ class PredictorOptions:
         return self.second_opinion == "on" or (
             self.second_opinion == "auto" and self.follows(config)
         )
+
+    def doubts(self, config: SAM2Config) -> bool:
+        """Whether verdicts of absence just below zero are doubted with this network."""
+        return self.doubt == "on" or (self.doubt == "auto" and self.follows(config))
+
+    def brightens(self, config: SAM2Config) -> bool:
+        """Whether dim objects are looked at brighter with this network."""
+        return self.brighten == "on" or (self.brighten == "auto" and self.follows(config))
 
     def ends_divided(self, config: SAM2Config) -> bool:
         """Whether objects that have divided end with this network."""

@@ -14,10 +14,10 @@ from napari_sam2.model.mask_decoder import upscale_logits
 from napari_sam2.model.outputs import ImageFeatures, MaskPrediction, MemoryTokens
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.answering import certain_logits
+from napari_sam2.predictor.exposure import gamma_of
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.memory_bank import Center, FrameMemory, Selection
 from napari_sam2.predictor.motion import Expected, expect, moved_since
-from napari_sam2.predictor.newborns import presume_present, spared
 from napari_sam2.predictor.object_views import views_on
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.postprocess import PlacedLogits, fill_holes, resolve_overlaps
@@ -25,6 +25,7 @@ from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import ObjectState, VideoSession
 from napari_sam2.predictor.taken_in import leave_neighbours, places_on
 from napari_sam2.predictor.transforms import View
+from napari_sam2.predictor.verdicts import believed_from, presume_present
 from napari_sam2.predictor.view_planner import ViewPlanner
 
 _SMALL_INPUT = 512
@@ -259,7 +260,7 @@ class Tracker:
         def key(row: Remembered) -> tuple[float, ...]:
             view = row.view
             # Neighbours share a view where they can: features of one view are not copied.
-            return (*row.shape, view.y0, view.x0, view.height, view.width)
+            return (*row.shape, view.y0, view.x0, view.height, view.width, view.gamma)
 
         for _, rows in groupby(sorted(asked, key=key), lambda row: row.shape):
             group = list(rows)
@@ -286,11 +287,9 @@ class Tracker:
         with self._runtime.autocast():
             prompts = self._model.encode_prompts(None, None, None, features.grid, len(batch))
             output = self._model.decode_all(conditioned, features, prompts)
-            if self._options.spare_newborns:
-                output = presume_present(
-                    output, [spared(session, row.object_id, place) for row in batch]
-                )
-            prediction = self._model.choose(output, multimask=True)
+            about = place, self._options, self._model.config
+            believed = [believed_from(session, row.object_id, *about) for row in batch]
+            prediction = self._model.choose(presume_present(output, believed), multimask=True)
         prediction = leave_neighbours(prediction, [(r.object_id, r.view) for r in batch], places)
         memories = self.memory_of(features, prediction, views, binarize=False)
         ious, scores = prediction.iou.tolist(), prediction.object_score[:, 0].tolist()
@@ -343,7 +342,8 @@ class Tracker:
         if record is None:
             return  # not answered yet: committing does
         if record.visible:
-            state.view = planner.view_of(record.bbox, state.view, session.views_in_use())
+            gamma = gamma_of(planner, session, frame, state.view, record)
+            state.view = planner.view_of(record.bbox, state.view, session.views_in_use(), gamma)
         state.view = state.view or planner.whole
         memory = self._encode_again(session, object_id, frame, state.view)
         state.bank.commit(frame, memory, session.prompts.on(object_id, frame))

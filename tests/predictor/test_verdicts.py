@@ -1,0 +1,67 @@
+"""Verdicts of absence that are hardly below zero are doubted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam2.model.checkpoint import load_model
+from napari_sam2.model.outputs import DecoderOutput
+from napari_sam2.predictor.options import PredictorOptions, PropagateOptions, Twice
+from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.predictor.session import VideoSession
+from napari_sam2.predictor.verdicts import SPARED_SCORE, presume_present
+from napari_sam2.predictor.video import VideoPredictor
+from napari_sam2.prompts import MaskPrompt
+
+FRAMES = 8
+
+
+def inside() -> np.ndarray:
+    y, x = np.ogrid[:96, :96]
+    return (y - 48) ** 2 + (x - 48) ** 2 < 144
+
+
+def scores(verdicts: dict[int, float], doubt: Twice = "auto") -> list[float]:
+    """Return the scores of a still disk if the network gives these ones, and 4 elsewhere."""
+    noise = np.random.default_rng(0).normal(200, 12, (FRAMES, 96, 96))
+    session = VideoSession.open((noise + 900 * inside()).clip(0).astype(np.uint16))
+    model = load_model("bundled")
+    options = PredictorOptions(doubt=doubt)
+    predictor = VideoPredictor(model, Runtime.auto("cpu", "float32"), options)
+    predictor.predict_frame(session, MaskPrompt(1, 0, inside()))
+    predictor.commit(session)
+    given = iter(range(1, FRAMES))
+    handle = model.sam_mask_decoder.pred_obj_score_head.register_forward_hook(
+        lambda _module, _inputs, score: torch.full_like(score, verdicts.get(next(given), 4.0))
+    )
+    list(predictor.propagate(session, PropagateOptions(direction="forward")))
+    handle.remove()
+    records = [session.masklets.record(1, t) for t in range(1, FRAMES)]
+    assert all(one.visible == (one.object_score > 0) for one in records)
+    return [one.object_score for one in records]
+
+
+def test_a_verdict_just_below_zero_empties_no_mask_however_often() -> None:
+    verdicts = {3: -0.1, 4: -0.9, 5: -0.5}
+    assert scores(verdicts) == [4, 4, SPARED_SCORE, SPARED_SCORE, SPARED_SCORE, 4, 4]
+
+
+def test_a_clear_verdict_is_believed_and_what_follows_it_is_not_doubted() -> None:
+    assert scores({3: -1.5, 4: -0.5, 5: 2}) == [4, 4, -1.5, -0.5, 2, 4, 4]
+
+
+def test_the_rules_of_the_reference_believe_every_verdict() -> None:
+    assert scores({3: -0.1}, "off") == [4, 4, pytest.approx(-0.1), 4, 4, 4, 4]
+
+
+def test_only_verdicts_of_absence_above_what_is_believed_are_taken_back() -> None:
+    score = torch.tensor([[-2.0], [-3.0], [5.0], [-0.5], [-1.5]])
+    nothing = torch.zeros(5, 1)
+    output = DecoderOutput(nothing, nothing, nothing, score)
+    found = presume_present(output, [-math.inf, 0.0, -math.inf, -1.0, -1.0]).object_score
+    assert found[:, 0].tolist() == [SPARED_SCORE, -3.0, 5.0, SPARED_SCORE, -1.5]
+    assert presume_present(output, [0.0] * 5) is output
