@@ -107,6 +107,12 @@ class SAM2Config:
         """Whether object pointers carry their temporal distance (2.1)."""
         return self.version == "2.1"
 
+    def pointer_span(self, num_frames: int) -> float:
+        """Return the frames that normalise distances of object pointers in a movie of so many."""
+        if self.pointer_time_span is not None:
+            return float(self.pointer_time_span)
+        return float(max(min(num_frames, self.max_object_pointers) - 1, 1))
+
 
 _PUBLISHED = {
     "tiny": HieraConfig(),

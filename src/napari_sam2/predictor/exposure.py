@@ -24,7 +24,9 @@ __all__ = ["gamma_of"]
 BoundingBox = tuple[int, int, int, int]
 
 _BRIGHTER = 0.5
-"""Gamma at which dim objects are seen: a square root, which also makes shot noise even."""
+"""Gamma at which dim objects are seen: a square root, which also makes shot noise even. With one
+click on each of 85 cells below 0.07 of the range, in synthetic movies kept back, J is 0.63 at a
+gamma of 1, 0.68 at this one, 0.65 at 0.35, and 0.62 at 0.25."""
 
 _DIM, _BRIGHT = 0.1, 0.2
 """Parts of the range below which objects are dim, and above which they are not. Of 102 dim cells of

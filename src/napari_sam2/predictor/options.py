@@ -161,6 +161,15 @@ class PredictorOptions:
             ge=0,
         ),
     )
+    solid: Twice = field(
+        default="auto",
+        metadata=_about(
+            "Stay solid",
+            "On fills every hole in the masks of objects that have none where they were prompted, "
+            "before they are remembered; off leaves what is larger than the holes above. Auto is "
+            "on where views follow objects.",
+        ),
+    )
     overlap: Overlap = field(
         default="best",
         metadata=_about(
@@ -263,6 +272,10 @@ class PredictorOptions:
     def doubts(self, config: SAM2Config) -> bool:
         """Whether verdicts of absence just below zero are doubted with this network."""
         return self.doubt == "on" or (self.doubt == "auto" and self.follows(config))
+
+    def stays_solid(self, config: SAM2Config) -> bool:
+        """Whether objects without holes stay without with this network."""
+        return self.solid == "on" or (self.solid == "auto" and self.follows(config))
 
     def brightens(self, config: SAM2Config) -> bool:
         """Whether dim objects are looked at brighter with this network."""

@@ -23,6 +23,7 @@ from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.postprocess import PlacedLogits, fill_holes, resolve_overlaps
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import ObjectState, VideoSession
+from napari_sam2.predictor.solid import stay_solid
 from napari_sam2.predictor.taken_in import leave_neighbours, places_on
 from napari_sam2.predictor.transforms import View
 from napari_sam2.predictor.verdicts import believed_from, presume_present
@@ -234,7 +235,7 @@ class Tracker:
             torch.tensor(times, device=device),
             torch.stack(pointers),  # (B, P, C)
             torch.tensor(distances, device=device),
-            pointer_span(self._model, session.num_frames),
+            self._model.config.pointer_span(session.num_frames),
             self._moves(session, batch),
         )
 
@@ -290,6 +291,8 @@ class Tracker:
             about = place, self._options, self._model.config
             believed = [believed_from(session, row.object_id, *about) for row in batch]
             prediction = self._model.choose(presume_present(output, believed), multimask=True)
+        if self._options.stays_solid(self._model.config):
+            prediction = stay_solid(session, prediction, [row.object_id for row in batch])
         prediction = leave_neighbours(prediction, [(r.object_id, r.view) for r in batch], places)
         memories = self.memory_of(features, prediction, views, binarize=False)
         ious, scores = prediction.iou.tolist(), prediction.object_score[:, 0].tolist()
@@ -378,14 +381,6 @@ class Tracker:
             )
         center = None if old is None else old.center
         return FrameMemory(view, spatial[0], pointer, low[0, 0], center)
-
-
-def pointer_span(model: SAM2, num_frames: int) -> float:
-    """Frames that normalise the distance of object pointers in a movie of so many frames."""
-    config = model.config
-    if config.pointer_time_span is not None:
-        return float(config.pointer_time_span)
-    return float(max(min(num_frames, config.max_object_pointers) - 1, 1))
 
 
 def _certain(session: VideoSession, frame: int, fixed: Sequence[int]) -> list[PlacedLogits]:
