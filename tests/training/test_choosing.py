@@ -19,7 +19,7 @@ def test_each_choice_is_measured_and_the_weights_are_put_back():
         Choice(3.5, 0.0),
         Choice(3.5, -100.0),
         Choice(2.0, 0.0),
-        Choice(3.5, 0.0, second_opinion="off"),
+        Choice(3.5, 0.0, "second_opinion"),
     ]
     usual, absent, narrow, once = (found for _, _, found in compare(model, movies, choices))
     assert usual.tracking > 0.6

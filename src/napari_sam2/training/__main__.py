@@ -7,17 +7,16 @@ import signal
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import torch
 import typer
 
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.config import PRESETS
-from napari_sam2.predictor.options import Twice
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.checkpointing import OPTIONS, export_average, read_options
-from napari_sam2.training.choosing import Choice, compare, kept_back_movies
+from napari_sam2.training.choosing import RULES, Choice, compare, kept_back_movies
 from napari_sam2.training.clips import default_sources
 from napari_sam2.training.held_back import held_back
 from napari_sam2.training.options import TrainOptions, second_stage
@@ -113,28 +112,34 @@ def choose(  # noqa: PLR0913 - each argument is an option that the user sees
     weights: Annotated[Path, typer.Argument(help="Safetensors file, or a name of the list")],
     extents: Annotated[str, typer.Option(help="Sides of views in diameters")] = "3,3.5,4.2,5",
     presence: Annotated[str, typer.Option(help="Added to the score of presence")] = "0",
-    mirror: Annotated[str, typer.Option(help="Second opinions: on, off, or both as on,off")] = "on",
+    without: Annotated[
+        str, typer.Option(help=f"What is left out, one after the other: {', '.join(RULES)}")
+    ] = "",
     only: Annotated[str, typer.Option(help="stills, synthetic, or both")] = "both",
     data: Annotated[Path, typer.Option(help="Folder of the annotated sets")] = _DATA,
     cache: Annotated[Path, typer.Option(help="Folder of synthetic movies")] = Path(
         "runs/synthetic"
     ),
 ) -> None:
-    """Compare views, biases of presence and mirrors, as users see them, on data kept back."""
+    """Compare views, biases of presence and rules, as users see them, on data kept back."""
+    left_out = [rule for rule in without.split(",") if rule]
+    if unknown := [rule for rule in left_out if rule not in RULES]:
+        raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(RULES)}")
     model = load_model(str(weights)).eval()
     movies = kept_back_movies(data, cache)
     movies = {name: some for name, some in movies.items() if only in (name, "both")}
     choices = [
-        Choice(float(extent), float(added), cast(Twice, opinion))
+        Choice(float(extent), float(added), rule)
         for extent in extents.split(",")
         for added in presence.split(",")
-        for opinion in mirror.split(",")
+        for rule in (None, *left_out)
     ]
     with fast_attention():
         for choice, name, figures in compare(model, movies, choices):
             told = ", ".join(f"{key} {value:.3f}" for key, value in figures.describe().items())
             how = f"views {choice.extent:g}, presence {choice.presence:+g}"
-            _say(f"{how}, mirror {choice.second_opinion}, {name}: {told}")
+            how += f", without {choice.without}" if choice.without else ""
+            _say(f"{how}, {name}: {told}")
 
 
 def _changed(options: TrainOptions, minutes: float | None, texts: list[str]) -> TrainOptions:

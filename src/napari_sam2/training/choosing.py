@@ -1,4 +1,4 @@
-"""What is chosen beside the weights, on data kept back: views, bias of presence, the mirror.
+"""What is chosen beside the weights, on data kept back: views, bias of presence, the rules.
 
 The validation of a run measures clips as they are cut for training. What a user gets also depends
 on how the predictor looks at a frame, so these choices are measured through the predictor.
@@ -7,13 +7,14 @@ on how the predictor looks at a frame, so these choices are measured through the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 
 from napari_sam2.model.sam2 import SAM2
-from napari_sam2.predictor.options import PredictorOptions, Twice
+from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.checkpointing import shift_presence
 from napari_sam2.training.datasets import LabelledMovie, read_dsb2018
@@ -21,12 +22,18 @@ from napari_sam2.training.finetune_measure import Figures, Sample, measure
 from napari_sam2.training.held_back import KindMovies
 from napari_sam2.training.synthetic.movie import KINDS
 
-__all__ = ["Choice", "compare", "kept_back_movies"]
+__all__ = ["RULES", "Choice", "compare", "kept_back_movies"]
 
 _ASKED = {
     "stills": Sample(objects=100, followed=0),
     "synthetic": Sample(objects=66, followed=5, starts=1, frames=11),
 }
+
+
+_KINDS = get_type_hints(PredictorOptions)
+
+RULES = tuple(f.name for f in fields(PredictorOptions) if "off" in get_args(_KINDS[f.name]))
+"""Names of what the engine does beside what the reference does, each of which can be off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +46,13 @@ class Choice:
         Side of a view in diameters of its object.
     presence : float
         Added to the score of presence.
-    second_opinion : {"on", "off"}
-        Whether new objects are looked at in a mirror too.
+    without : str or None
+        The one of `RULES` that is off.
     """
 
     extent: float
     presence: float
-    second_opinion: Twice = "on"
+    without: str | None = None
 
 
 def kept_back_movies(data: Path, cache: Path) -> dict[str, list[LabelledMovie]]:
@@ -83,9 +90,9 @@ def compare(
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for choice in choices:
         model.load_state_dict(shift_presence(weights, choice.presence))
-        options = PredictorOptions(
-            view="follow", view_extent=choice.extent, second_opinion=choice.second_opinion
-        )
+        options = PredictorOptions(view="follow", view_extent=choice.extent)
+        if choice.without is not None:
+            options = replace(options, **{choice.without: "off"})  # type: ignore[arg-type]
         for name, some in movies.items():
             yield choice, name, measure(model, some, Runtime.auto("cpu"), _ASKED[name], options)
     model.load_state_dict(weights)
