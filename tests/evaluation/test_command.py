@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -86,6 +88,25 @@ def test_processes_beside_one_another_measure_the_same(measured, tmp_path):
     for score in beside.scores:
         key = (score.method, score.protocol, score.object_id, score.frame)
         assert score.iou == pytest.approx(ious[key])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups to look at")
+def test_a_killed_command_leaves_no_process_behind(measured, tmp_path):
+    data, _, _, _ = measured
+    words = ["--data", data, "--sets", "disks", "--device", "cpu", "--jobs", 2, "--out", tmp_path]
+    command = [sys.executable, "-m", "napari_sam2", "evaluate", *map(str, words)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
+        # Said by the process that measures the set.
+        assert any("prompts on single frames" in line for line in process.stdout)
+        process.kill()
+        try:
+            # Ends when nobody holds the other end of the pipe any more.
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            pytest.fail("processes of a killed command went on")
 
 
 def test_tables_are_written_between_the_markers_of_a_page(measured, tmp_path):

@@ -147,7 +147,7 @@ def _measure_beside_one_another(order: _Order, names: list[str], jobs: int) -> N
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _end_with_parent) as pool:
         pending = [pool.submit(_measure_one, order, name) for name in names]
         try:
             for done in as_completed(pending):
@@ -155,6 +155,21 @@ def _measure_beside_one_another(order: _Order, names: list[str], jobs: int) -> N
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """End this process when the command is killed: nobody would take what it goes on with."""
+    from multiprocessing import parent_process
+    from threading import Thread
+
+    parent = parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def _measure_one(order: _Order, name: str) -> None:
