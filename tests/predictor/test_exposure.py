@@ -16,6 +16,7 @@ from napari_sam2.predictor.exposure import gamma_of
 from napari_sam2.predictor.image import ImagePredictor
 from napari_sam2.predictor.intensity import IntensityMapping
 from napari_sam2.predictor.options import PredictorOptions, PropagateOptions, Twice
+from napari_sam2.predictor.preview import view_on
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
@@ -125,6 +126,8 @@ def test_dim_and_bright_neighbours_do_not_share_a_view() -> None:
         engine.predict_frame(opened, MaskPrompt(number, 0, disk(center)))
     list(engine.propagate(opened, PropagateOptions(direction="forward")))
     assert [opened.objects[i].view.gamma for i in (1, 2)] == [0.5, 1.0]
+    # The preview shows what the network gets.
+    assert [view_on(engine, opened, i, 2).gamma for i in (1, 2)] == [0.5, 1.0]
 
 
 def test_a_dim_cell_is_found_by_a_click_and_is_not_without() -> None:
