@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.predictions import prediction
 
 from napari_sam2.model.checkpoint import load_model
-from napari_sam2.model.outputs import MaskPrediction
 from napari_sam2.predictor.options import PredictorOptions, PropagateOptions, Twice
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
@@ -25,20 +25,6 @@ def disk(radius: float, center: tuple[int, int] = (64, 64)) -> np.ndarray:
 
 
 RING = disk(24) & ~disk(12)
-
-
-def prediction(*masks: np.ndarray) -> MaskPrediction:
-    low = torch.from_numpy(np.stack(masks)[:, ::2, ::2]).float()[:, None] * 8 - 4
-    rows = len(masks)
-    return MaskPrediction(
-        logits=low,
-        candidates=low,
-        ious=torch.ones(rows, 1),
-        best=torch.zeros(rows, dtype=torch.int64),
-        object_score=torch.ones(rows, 1),
-        pointer=torch.zeros(rows, 8),
-        tokens=torch.zeros(rows, 1, 8),
-    )
 
 
 def prompted(*masks: np.ndarray, solid: Twice = "auto") -> tuple[VideoPredictor, VideoSession]:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from tests.predictions import prediction
 
 from napari_sam2.masklets import MaskRecord
-from napari_sam2.model.outputs import MaskPrediction
 from napari_sam2.predictor.motion import Expected
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.session import VideoSession
@@ -15,6 +15,7 @@ from napari_sam2.predictor.video import VideoPredictor
 from napari_sam2.prompts import MaskPrompt
 
 SHAPE = (128, 128)
+VIEW = View.whole(SHAPE, (256, 256))
 
 
 def discs(*centers, radius=10):
@@ -82,25 +83,10 @@ def session():
     return found
 
 
-def prediction(*masks):
-    view = View.whole(SHAPE, (256, 256))
-    low = torch.from_numpy(np.stack(masks)[:, ::2, ::2]).float()[:, None] * 8 - 4
-    rows = len(masks)
-    return view, MaskPrediction(
-        logits=low,
-        candidates=low,
-        ious=torch.ones(rows, 1),
-        best=torch.zeros(rows, dtype=torch.int64),
-        object_score=torch.ones(rows, 1),
-        pointer=torch.zeros(rows, 8),
-        tokens=torch.zeros(rows, 1, 8),
-    )
-
-
 def left(session, moved, *masks):
-    view, answer = prediction(*masks)
+    answer = prediction(*masks)
     expected = {i: Expected((0.0, 0.0), moved) for i in (1, 2)}
-    looks = [(number + 1, view) for number in range(len(masks))]
+    looks = [(number + 1, VIEW) for number in range(len(masks))]
     places = places_on(session, (1, 1), expected, ())
     return answer, leave_neighbours(answer, looks, places)
 
@@ -122,16 +108,16 @@ def test_a_neighbour_that_is_certain_is_left_where_it_is(session):
     there = (85, 45)
     session.masklets.write(2, 1, record(there))
     places = places_on(session, (1, 1), {1: Expected((0.0, 0.0), (0, 0))}, (2,))
-    view, answer = prediction(discs(HERE, there))
-    y, x = np.nonzero(leave_neighbours(answer, [(1, view)], places).logits[0, 0].numpy() > 0)
+    answer = prediction(discs(HERE, there))
+    y, x = np.nonzero(leave_neighbours(answer, [(1, VIEW)], places).logits[0, 0].numpy() > 0)
     assert (2 * y.mean(), 2 * x.mean()) == pytest.approx(HERE, abs=1.5)
 
 
 def test_where_motion_is_not_followed_masks_stay(session):
     session.masklets.write(2, 1, record(BESIDE))
     places = places_on(session, (1, 1), {}, (2,))
-    view, answer = prediction(discs(HERE, BESIDE))
-    assert torch.equal(leave_neighbours(answer, [(1, view)], places).logits, answer.logits)
+    answer = prediction(discs(HERE, BESIDE))
+    assert torch.equal(leave_neighbours(answer, [(1, VIEW)], places).logits, answer.logits)
 
 
 def test_runs_and_corrections_know_where_the_others_are(small_model, cpu, monkeypatch):
