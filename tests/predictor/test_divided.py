@@ -98,11 +98,57 @@ def test_halves_that_nobody_drew(marks: str, expected: bool) -> None:
     assert not has_divided(session, 1, (5, -1))
 
 
-def test_an_object_is_not_judged_while_its_prompt_is_remembered() -> None:
-    assert states(run(prompts=(DIVIDES - 3,))).lstrip("-").startswith("wwwh")
-    found = states(run(prompts=(DIVIDES - 3,)))
-    window = 7  # frames over which pointers of the bundled network reach back
-    assert "x" not in found[: DIVIDES - 3 + window + 1]
+def judged(
+    before: list[np.ndarray], mask: np.ndarray, iou: float = 0.9, born: bool = False
+) -> bool:
+    """Say whether a cell drawn on frame 5, with these masks since, has ended by the last one."""
+    session = VideoSession.open(movie())
+    session.add(MaskPrompt(1, 5, before[0]))
+    if born:
+        session.locks.limit(1, 5, None)
+    VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32")).commit(session)
+    for frame, drawn in enumerate([*before[1:], mask], start=6):
+        session.masklets.write(1, frame, MaskRecord.from_mask(drawn, predicted_iou=iou))
+    return has_divided(session, 1, (6 + len(before), 1))
+
+
+def disc(y: int, x: int, radius: float) -> np.ndarray:
+    rows, columns = np.ogrid[:SIDE, :SIDE]
+    return (rows - y) ** 2 + (columns - x) ** 2 < radius**2
+
+
+CELL, DAUGHTERS = disc(64, 64, 18), disc(64, 44, 12) | disc(64, 84, 12)
+
+
+def test_soon_after_a_prompt_two_daughters_that_lie_apart_end_their_mother() -> None:
+    assert judged([CELL], DAUGHTERS)
+    assert judged([CELL, disc(64, 64, 9)], DAUGHTERS), "she was small just before"
+    assert states(run(prompts=(DIVIDES - 3,))).lstrip("-") == "wwwhxxxxx"[: FRAMES - DIVIDES + 3]
+
+
+def test_soon_after_a_prompt_two_lobes_do_not() -> None:
+    lobes = disc(64, 52, 14) | disc(64, 76, 14)
+    assert halves(MaskRecord.from_mask(lobes)) is not None
+    assert not judged([CELL], lobes)
+    assert judged([CELL] * 7, lobes)
+
+
+def test_a_bad_mask_in_pieces_is_no_division() -> None:
+    assert not judged([CELL], DAUGHTERS, iou=0.6)
+
+
+def test_a_daughter_whose_mask_takes_in_her_sister_lives() -> None:
+    assert not judged([disc(64, 44, 12)], DAUGHTERS)
+    assert not judged([CELL], DAUGHTERS, born=True)
+
+
+@pytest.mark.parametrize("frames", [1, 8])
+def test_one_daughter_and_a_piece_of_the_other_end_their_mother(frames: int) -> None:
+    piece = disc(64, 84, 5)
+    assert judged([CELL] * frames, disc(64, 44, 12) | piece)
+    assert not judged([CELL] * frames, CELL | disc(64, 100, 7)), "she has lost nothing"
+    assert not judged([CELL] * frames, disc(64, 44, 12) | disc(64, 62, 5)), "no gap"
+    assert not judged([CELL] * frames, disc(64, 44, 12) | disc(64, 84, 2)), "a crumb"
 
 
 def test_a_large_mask_is_judged_as_a_small_one() -> None:

@@ -271,10 +271,12 @@ def test_a_run_fills_the_labels_and_leaves_tracks(
     assert controller.told[-1].text.startswith("Done: 12 frames")
     assert (progress[-1].done, progress[-1].total) == (12, 12)
     assert progress[-1].seconds_left == 0
-    for frame in range(12):
-        assert painted(controller, frame) == {1, 2}
+    # The second cell divides between frames 7 and 8, and ends once its mask has come apart.
+    drawn = [painted(controller, frame) for frame in range(12)]
+    assert drawn[:8] == [{1, 2}] * 8
+    assert drawn[-1] == {1}
     (tracks,) = (layer for layer in viewer.layers if isinstance(layer, Tracks))
-    assert len(tracks.data) == 24
+    assert len(tracks.data) == sum(map(len, drawn))
     assert set(tracks.data[:, 0]) == {1, 2}
     assert viewer.layers.selection.active is controller.layers.points
 

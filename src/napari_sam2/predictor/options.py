@@ -178,6 +178,16 @@ class PredictorOptions:
             "masks overlap.",
         ),
     )
+    hold: Twice = field(
+        default="auto",
+        metadata=_about(
+            "Hold places",
+            "On gives a pixel that several objects claim to the one that is expected there, and "
+            "takes an object for absent that others leave less than half of what it claims; off "
+            "goes by certainty alone, as the reference does. Auto is on where views follow "
+            "objects. It needs motion, and overlaps at best.",
+        ),
+    )
     max_prompted: int | None = field(
         default=None,
         metadata=_about(
@@ -272,6 +282,11 @@ class PredictorOptions:
     def doubts(self, config: SAM2Config) -> bool:
         """Whether verdicts of absence just below zero are doubted with this network."""
         return self.doubt == "on" or (self.doubt == "auto" and self.follows(config))
+
+    def holds(self, config: SAM2Config) -> bool:
+        """Whether objects hold the places where they are expected with this network."""
+        is_on = self.hold == "on" or (self.hold == "auto" and self.follows(config))
+        return is_on and self.overlap == "best"
 
     def stays_solid(self, config: SAM2Config) -> bool:
         """Whether objects without holes stay without with this network."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2.masklets import MaskRecord
@@ -16,52 +18,23 @@ from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.answering import certain_logits
 from napari_sam2.predictor.exposure import gamma_of
 from napari_sam2.predictor.frame_encoder import FrameEncoder
-from napari_sam2.predictor.memory_bank import Center, FrameMemory, Selection
+from napari_sam2.predictor.memory_bank import FrameMemory, Selection
 from napari_sam2.predictor.motion import Expected, expect, moved_since
 from napari_sam2.predictor.object_views import views_on
 from napari_sam2.predictor.options import PredictorOptions
-from napari_sam2.predictor.postprocess import PlacedLogits, fill_holes, resolve_overlaps
+from napari_sam2.predictor.overlaps import certain_of, share_out
+from napari_sam2.predictor.postprocess import PlacedLogits, fill_holes
+from napari_sam2.predictor.rows import Remembered, Tracked
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import ObjectState, VideoSession
 from napari_sam2.predictor.solid import stay_solid
 from napari_sam2.predictor.taken_in import leave_neighbours, places_on
 from napari_sam2.predictor.transforms import View
-from napari_sam2.predictor.verdicts import believed_from, presume_present
+from napari_sam2.predictor.verdicts import SPARED_SCORE, believed_from, presume_present
 from napari_sam2.predictor.view_planner import ViewPlanner
 
 _SMALL_INPUT = 512
 """Inputs up to this side are so little work that more objects at once pay on a CPU."""
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """One object's part of a batch: what it attends to, in the view of this frame."""
-
-    object_id: int
-    view: View
-    selection: Selection
-    memories: dict[int, FrameMemory]
-    center: Center | None = None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of spatial memories and of pointers; rows of a batch share it."""
-        return len(self.selection.spatial), len(self.selection.pointers)
-
-    def expecting(self, expected: Expected | None) -> Remembered:
-        """Return the same with where the object should be; None looks where it was."""
-        return self if expected is None else replace(self, center=expected.center)
-
-
-@dataclass(frozen=True, slots=True)
-class Tracked:
-    """The network's answer for one object on one frame: one row of a prediction."""
-
-    object_id: int
-    view: View
-    logits: Tensor
-    iou: float
-    object_score: float
 
 
 class Tracker:
@@ -133,7 +106,10 @@ class Tracker:
         for object_id in objects:
             if not self._options.keep_memories:
                 session.objects[object_id].bank.evict(frame, step)
-        return self._records(session, frame, tracked, fixed)
+        held = places if self._options.holds(self._model.config) else {}
+        records = self._records(session, frame, tracked, fixed, held)
+        unseen = [row for row in tracked if held and _is_unseen(row, records)]
+        return records | {i.object_id: self._see_nothing(session, frame, i) for i in unseen}
 
     def remember(
         self, session: VideoSession, object_id: int, place: tuple[int, int], view: View
@@ -304,15 +280,20 @@ class Tracker:
         return tracked
 
     def _records(
-        self, session: VideoSession, frame: int, tracked: list[Tracked], fixed: Sequence[int]
+        self,
+        session: VideoSession,
+        frame: int,
+        tracked: list[Tracked],
+        fixed: Sequence[int],
+        held: Mapping[int, MaskRecord],
     ) -> dict[int, MaskRecord]:
         placed: list[PlacedLogits] = []
         for row in tracked:
             whole = fill_holes(row.logits[None], self._options.max_hole)
             placed += row.view.object_logits_to_frame(whole)
         if self._options.overlap == "best":
-            certain = [(o, x.to(self._runtime.device)) for o, x in _certain(session, frame, fixed)]
-            placed = resolve_overlaps(certain + placed)[len(certain) :]
+            certain = certain_of(session, frame, fixed, self._runtime.device)
+            placed = share_out(placed, [held.get(row.object_id) for row in tracked], certain)
         return {
             row.object_id: MaskRecord.from_mask(
                 (logits > 0).cpu().numpy(),
@@ -322,6 +303,16 @@ class Tracker:
             )
             for row, (origin, logits) in zip(tracked, placed, strict=True)
         }
+
+    def _see_nothing(self, session: VideoSession, frame: int, row: Tracked) -> MaskRecord:
+        """Take back an answer: the object is remembered, and recorded, as not there."""
+        bank = session.objects[row.object_id].bank
+        nothing = np.zeros(row.view.frame_shape, bool)
+        memory = self._encode_mask(session, frame, row.view, nothing, -SPARED_SCORE)
+        bank.push(frame, replace(memory, center=bank.recent[frame].center))
+        return MaskRecord.from_mask(
+            nothing[:1, :1], predicted_iou=row.iou, object_score=-SPARED_SCORE
+        )
 
     def recall(
         self, session: VideoSession, planner: ViewPlanner, object_id: int, left_out: Collection[int]
@@ -360,7 +351,6 @@ class Tracker:
         (bank.prompted if frame in bank.prompted else bank.recent)[frame] = memory
         return memory
 
-    @torch.inference_mode()
     def _encode_again(
         self, session: VideoSession, object_id: int, frame: int, view: View
     ) -> FrameMemory:
@@ -368,28 +358,32 @@ class Tracker:
         record = session.masklets.record(object_id, frame)
         mask = session.masklets.mask(object_id, frame)
         score = 0.0 if record is None else record.object_score
+        # A pointer says what the object looks like, not where: it outlives the view.
+        pointer = None if old is None else old.pointer
+        memory = self._encode_mask(session, frame, view, mask, score, pointer)
+        return replace(memory, center=None if old is None else old.center)
+
+    @torch.inference_mode()
+    def _encode_mask(
+        self,
+        session: VideoSession,
+        frame: int,
+        view: View,
+        mask: NDArray[np.bool_],
+        score: float,
+        pointer: Tensor | None = None,
+    ) -> FrameMemory:
         features = self._encoder.features(session, frame, view)
         full, low = (x.to(self._runtime.device) for x in certain_logits(mask, view))
         with self._runtime.autocast():
             scores = torch.full((1, 1), score, device=full.device)
             spatial = self._model.encode_memory(features, full, scores, binarize=False)
-            # A pointer says what the object looks like, not where: it outlives the view.
-            pointer = (
-                self._model.embed_mask_prompt(features, (full > 0).float()).pointer[0]
-                if old is None
-                else old.pointer
-            )
-        center = None if old is None else old.center
-        return FrameMemory(view, spatial[0], pointer, low[0, 0], center)
+            if pointer is None:
+                inside = (full > 0).float()
+                pointer = self._model.embed_mask_prompt(features, inside).pointer[0]
+        return FrameMemory(view, spatial[0], pointer, low[0, 0])
 
 
-def _certain(session: VideoSession, frame: int, fixed: Sequence[int]) -> list[PlacedLogits]:
-    """Masks that nobody outbids, as logits: infinite inside, minus infinite outside."""
-    found: list[PlacedLogits] = []
-    for object_id in fixed:
-        record = session.masklets.record(object_id, frame)
-        if record is not None and record.visible:
-            inside = torch.from_numpy(record.crop())
-            infinite = torch.full(inside.shape, float("inf"))
-            found.append((record.bbox[:2], torch.where(inside, infinite, -infinite)))
-    return found
+def _is_unseen(row: Tracked, records: Mapping[int, MaskRecord]) -> bool:
+    """Say whether an object had an answer, and other objects have left it no pixel."""
+    return not records[row.object_id].visible and bool((row.logits > 0).any())
