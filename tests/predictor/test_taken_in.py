@@ -128,6 +128,7 @@ def test_runs_and_corrections_know_where_the_others_are(small_model, cpu, monkey
         return leave_neighbours(prediction, looks, places)
 
     monkeypatch.setattr("napari_sam2.predictor.tracker.leave_neighbours", watch)
+    # On black frames an untrained network draws both objects on one place: neither shall give way.
     predictor = VideoPredictor(small_model, cpu, PredictorOptions(view="follow", hold="off"))
     session = VideoSession.open(np.zeros((4, *SHAPE), np.uint8))
     for number, place in ((1, HERE), (2, BESIDE)):

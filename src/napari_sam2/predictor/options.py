@@ -242,7 +242,7 @@ class PredictorOptions:
         default="auto",
         metadata=_about(
             "Divided cells",
-            "End stops an object, going forward in time, once its mask has been in two halves and "
+            "End stops an object, going forward in time, once its mask has come apart and "
             "no prompt lies ahead; follow goes on with whatever the network sees. Auto ends where "
             "views follow objects.",
         ),

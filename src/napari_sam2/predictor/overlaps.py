@@ -59,21 +59,22 @@ def share_out(
     if all(place is None for place in held):
         return shared
     return [
-        (origin, kept.clamp(max=LOST_LOGIT) if _is_crowded_out(logits, kept) else kept)
-        for (_, logits), (origin, kept) in zip(claimed, shared, strict=True)
+        # What met no other object comes back as it was, and needs no count.
+        (origin, kept.clamp(max=LOST_LOGIT))
+        if kept is not asked and _is_crowded_out(asked, kept)
+        else (origin, kept)
+        for (_, asked), (origin, kept) in zip(favoured, shared, strict=True)
     ]
 
 
-def certain_of(
-    session: VideoSession, frame: int, objects: Sequence[int], device: torch.device
-) -> list[PlacedLogits]:
+def certain_of(session: VideoSession, frame: int, objects: Sequence[int]) -> list[PlacedLogits]:
     """Return masks that nobody outbids, as logits: infinite inside, minus infinite outside."""
     found: list[PlacedLogits] = []
     for object_id in objects:
         record = session.masklets.record(object_id, frame)
         if record is not None and record.visible:
-            inside = torch.from_numpy(record.crop()).to(device)
-            infinite = torch.full(inside.shape, float("inf"), device=device)
+            inside = torch.from_numpy(record.crop())
+            infinite = torch.full(inside.shape, float("inf"))
             found.append((record.bbox[:2], torch.where(inside, infinite, -infinite)))
     return found
 
@@ -92,7 +93,7 @@ def _favour(crop: PlacedLogits, place: MaskRecord | None) -> Tensor:
     inside = torch.from_numpy(place.crop()[top - y0 : bottom - y0, left - x0 : right - x0])
     favoured = logits.clone()
     window = favoured[top - y : bottom - y, left - x : right - x]
-    window[inside.to(logits.device) & (window > 0)] += _HELD
+    window[inside & (window > 0)] += _HELD
     return favoured
 
 

@@ -109,7 +109,7 @@ class Tracker:
         held = places if self._options.holds(self._model.config) else {}
         records = self._records(session, frame, tracked, fixed, held)
         unseen = [row for row in tracked if held and _is_unseen(row, records)]
-        return records | {i.object_id: self._see_nothing(session, frame, i) for i in unseen}
+        return records | {row.object_id: self._see_nothing(session, frame, row) for row in unseen}
 
     def remember(
         self, session: VideoSession, object_id: int, place: tuple[int, int], view: View
@@ -292,7 +292,7 @@ class Tracker:
             whole = fill_holes(row.logits[None], self._options.max_hole)
             placed += row.view.object_logits_to_frame(whole)
         if self._options.overlap == "best":
-            certain = certain_of(session, frame, fixed, self._runtime.device)
+            certain = certain_of(session, frame, fixed)
             placed = share_out(placed, [held.get(row.object_id) for row in tracked], certain)
         return {
             row.object_id: MaskRecord.from_mask(
