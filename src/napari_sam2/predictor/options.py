@@ -233,9 +233,9 @@ class PredictorOptions:
         default="auto",
         metadata=_about(
             "Brighten dim objects",
-            "On looks at objects whose pixels, as the contrast shows them, lie below a third of "
-            "the range at a gamma of a half; off looks at all as the contrast shows them. Auto is "
-            "on where views follow objects.",
+            "On looks at objects whose pixels, as the contrast shows them, lie below a seventh of "
+            "the range at a gamma of a half, and smooths their noise; off looks at all as the "
+            "contrast shows them. Auto is on where views follow objects.",
         ),
     )
     divided: Divided = field(

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 
 from napari_sam2.model.config import IMAGE_MEAN, IMAGE_STD
+from napari_sam2.predictor.brightening import brightened
 
 if TYPE_CHECKING:
     from napari_sam2.predictor.intensity import IntensityMapping
@@ -52,6 +53,7 @@ class View:
         Whether the network sees the window with left and right exchanged.
     gamma : float
         Power that what is seen, in 0..1, is raised to: below 1 dim things are seen brighter.
+        Noise is smoothed first, see `brightening`.
 
     Notes
     -----
@@ -194,11 +196,11 @@ class View:
             )
         # A grey frame is one channel seen three times (stride 0): it is resized once.
         planes = rgb[..., :1] if rgb.strides[-1] == 0 else rgb
-        image = torch.from_numpy(np.array(planes.transpose(2, 0, 1), np.float32, order="C"))
+        image = np.array(planes.transpose(2, 0, 1), np.float32, order="C")
         if self.gamma != 1:
-            image = image.pow_(self.gamma)
+            image = brightened(image, self.gamma, self.height)
         mean, std = _normalisation()
-        seen = self._turn(self._resize(self._extend(image)[None]))
+        seen = self._turn(self._resize(self._extend(torch.from_numpy(image))[None]))
         return (seen - mean) / std  # (1, 3, h, w)
 
     def mask_to_input(self, mask: NDArray[Any]) -> torch.Tensor:
