@@ -99,6 +99,7 @@ weights: setup
 		--set still_objects=4 --set clip_objects=4 --set encoder_rest=0 --set data_workers=4 \
 		--from $(RUNS)/sizes/checkpoint.pt
 	$(TRAIN) export --out $(RUNS)/many --target $(RUNS)/bundled.safetensors
+	$(TRAIN) divisions --out $(RUNS)/division --target $(RUNS)/division.safetensors
 
 clean:
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -12,6 +12,9 @@ __all__ = ["MaskRecord", "Masklet", "MaskletSet", "records_of"]
 
 _EMPTY_BOX = (0, 0, 0, 0)
 
+_ENDED_SCORE = -1024.0
+"""Object score after an object's end; no network gives so low a one."""
+
 
 @dataclass(frozen=True, slots=True)
 class MaskRecord:
@@ -79,10 +82,26 @@ class MaskRecord:
         bbox = (y0 + dy, x0 + dx, y1 + dy, x1 + dx)
         return cls(bbox, bits, float(predicted_iou), float(object_score), prompted)
 
+    @classmethod
+    def ended(cls, confidence: float = 1.0) -> MaskRecord:
+        """Return what stands for an object that has divided, and is no more.
+
+        Parameters
+        ----------
+        confidence : float
+            How sure that is, 0 to 1; kept as the predicted overlap of an empty mask.
+        """
+        return cls(_EMPTY_BOX, b"", confidence, _ENDED_SCORE)
+
     @property
     def visible(self) -> bool:
         """Whether any pixel is inside."""
         return self.bbox != _EMPTY_BOX
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether a run has found that the object had divided before this frame."""
+        return not self.visible and self.object_score == _ENDED_SCORE
 
     @property
     def area(self) -> int:

@@ -1,4 +1,4 @@
-"""A cell that has divided ends, and its halves stay for a person to look at."""
+"""A cell whose mask comes apart has ended, and is proposed as a division."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from tests.dividing_cell import DIVIDES, FRAMES, SIDE, movie, truth
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
-from napari_sam2.predictor.divided import ENDED, has_divided
+from napari_sam2.predictor.divided import comes_apart
+from napari_sam2.predictor.divisions import divided_on, has_ended
 from napari_sam2.predictor.options import Direction, Divided, PredictorOptions, PropagateOptions
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
@@ -39,7 +40,7 @@ def states(session: VideoSession) -> str:
     for t in range(session.num_frames):
         one = session.masklets.record(1, t)
         if one is None or not one.visible:
-            letters += "x" if one == ENDED else "-"
+            letters += "x" if one is not None and one.has_ended else "-"
         else:
             letters += "h" if halves(one) else "w"
     return letters
@@ -50,7 +51,7 @@ def test_a_mask_that_falls_into_two_halves_ends_and_is_proposed() -> None:
     first = followed.index("h")
     assert first == DIVIDES
     assert "-" not in followed, "the network goes on"
-    assert states(ended) == followed[: first + 1] + "x" * (FRAMES - first - 1)
+    assert states(ended) == followed[:first] + "x" * (FRAMES - first)
     (found,) = DivisionWatch().propose(ended.masklets)
     assert (found.mother, found.frame) == (1, first)
 
@@ -79,23 +80,35 @@ def test_a_run_that_goes_on_leaves_it_ended() -> None:
     assert states(session) == before
 
 
-@pytest.mark.parametrize(
-    ("marks", "expected"),
-    [("hh", True), ("hw", False), ("wh", True), ("hp", False), ("wx", True), ("w-", False)],
-)
-def test_halves_that_nobody_drew(marks: str, expected: bool) -> None:
+TWO, ONE = (MaskRecord.from_mask(truth(t), predicted_iou=0.9) for t in (DIVIDES, 0))
+NOTHING = MaskRecord.from_mask(truth(0) & False)
+
+
+def prompted(frame: int = 0) -> VideoSession:
     session = VideoSession.open(movie())
-    session.add(MaskPrompt(1, 0, truth(0)))
-    two, one, nothing = (
-        MaskRecord.from_mask(m) for m in (truth(DIVIDES), truth(0), truth(0) & False)
-    )
-    drawn = MaskRecord.from_mask(truth(DIVIDES), prompted=True)
-    kinds = {"h": two, "w": one, "p": drawn, "x": ENDED, "-": nothing}
-    for frame, mark in enumerate(marks, start=6):
-        session.masklets.write(1, frame, kinds[mark])
+    session.add(MaskPrompt(1, frame, truth(frame)))
     VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32")).commit(session)
-    assert has_divided(session, 1, (6 + len(marks), 1)) is expected
-    assert not has_divided(session, 1, (5, -1))
+    return session
+
+
+@pytest.mark.parametrize(("record", "expected"), [(TWO, {1: 0.9}), (ONE, {}), (NOTHING, {})])
+def test_only_what_is_drawn_in_two_halves_has_divided(record, expected) -> None:
+    session = prompted()
+    session.masklets.write(1, 6, ONE)
+    assert divided_on(session, (7, 1), {1: record}) == expected
+    assert divided_on(session, (7, -1), {1: record}) == {}
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"), [(MaskRecord.ended(0.8), True), (TWO, False), (NOTHING, False)]
+)
+def test_what_has_ended_stays_ended(record, expected) -> None:
+    session = prompted()
+    session.masklets.write(1, 6, record)
+    assert has_ended(session, 1, (7, 1)) is expected
+    assert not has_ended(session, 1, (5, -1))
+    session.add(MaskPrompt(1, 9, truth(0)))
+    assert not has_ended(session, 1, (7, 1)), "a person says that it lives"
 
 
 def judged(
@@ -109,7 +122,8 @@ def judged(
     VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32")).commit(session)
     for frame, drawn in enumerate([*before[1:], mask], start=6):
         session.masklets.write(1, frame, MaskRecord.from_mask(drawn, predicted_iou=iou))
-    return has_divided(session, 1, (6 + len(before), 1))
+    record = session.masklets.record(1, 5 + len(before))
+    return comes_apart(session, 1, (5 + len(before), 1), record)
 
 
 def disc(y: int, x: int, radius: float) -> np.ndarray:
@@ -123,7 +137,7 @@ CELL, DAUGHTERS = disc(64, 64, 18), disc(64, 44, 12) | disc(64, 84, 12)
 def test_soon_after_a_prompt_two_daughters_that_lie_apart_end_their_mother() -> None:
     assert judged([CELL], DAUGHTERS)
     assert judged([CELL, disc(64, 64, 9)], DAUGHTERS), "she was small just before"
-    assert states(run(prompts=(DIVIDES - 3,))).lstrip("-") == "wwwhxxxxx"[: FRAMES - DIVIDES + 3]
+    assert states(run(prompts=(DIVIDES - 3,))).lstrip("-") == "wwwxxxxxx"[: FRAMES - DIVIDES + 3]
 
 
 def test_soon_after_a_prompt_two_lobes_do_not() -> None:
@@ -156,8 +170,8 @@ def test_a_large_mask_is_judged_as_a_small_one() -> None:
     predictor = VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32"))
     session.add(MaskPrompt(1, 0, np.kron(truth(0), np.ones((8, 8), bool))))
     predictor.commit(session)
-    for frame in (10, 11, 12, 13):
-        mask = truth(DIVIDES if frame < 12 else 0)
-        session.masklets.write(1, frame, MaskRecord.from_mask(np.kron(mask, np.ones((8, 8), bool))))
-    assert has_divided(session, 1, (12, 1))
-    assert not has_divided(session, 1, (14, 1))
+    two, one = (
+        MaskRecord.from_mask(np.kron(truth(t), np.ones((8, 8), bool))) for t in (DIVIDES, 0)
+    )
+    assert comes_apart(session, 1, (12, 1), two)
+    assert not comes_apart(session, 1, (12, 1), one)

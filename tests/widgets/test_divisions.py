@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests import dividing_cell
 
-from napari_sam2.prompts import MaskPrompt
+from napari_sam2.prompts import MaskPrompt, PointPrompt
 from napari_sam2.widgets.coordinates import show_frame
 
 FRAMES, SIDE, BIRTH = 10, 96, 5
@@ -166,8 +166,13 @@ def split_by_hand(controller, drive) -> None:
         record = MaskRecord.from_mask(np.any(disks, axis=0))
         masks[1, frame] = controller.layers.masklets.record(1, frame), record
     controller._movie.perform(Change("split", masks))
-    # The masks that were tracked may have been proposed already, and less surely.
-    drive(controller, lambda: any(one.confidence > 0.8 for one in controller.divisions.proposals))
+    # The masks that were tracked may have been proposed already, and otherwise.
+    drive(
+        controller,
+        lambda: any(
+            one.confidence > 0.8 and not one.places for one in controller.divisions.proposals
+        ),
+    )
 
 
 def test_a_proposal_is_accepted_with_one_action(tracked, drive) -> None:
@@ -239,8 +244,18 @@ def test_daughters_of_what_a_run_has_ended_are_taken_on_once(
     for frame in range(dividing_cell.DIVIDES, dividing_cell.FRAMES):
         assert {int(labels[frame, 64, x]) for x in (79, 49)} == {2, 3}, f"frame {frame}"
         assert not (labels[frame] == 1).any()
+    prompts = controller._movie.document.prompts
+    for daughter in (2, 3):
+        (prompt,) = prompts.on(daughter, dividing_cell.DIVIDES)
+        assert isinstance(prompt, PointPrompt), "a click, which a person may move or add to"
     controller.undo()
     settle(controller, drive)
     drive(controller, lambda: bool(controller.divisions.proposals))
     assert controller._movie.document.lineage == {}
-    assert (shown(controller)[dividing_cell.DIVIDES] == 1).any()
+    assert not shown(controller)[dividing_cell.DIVIDES :].any()
+    (proposal,) = controller.divisions.proposals
+    assert (proposal.mother, proposal.frame) == (1, dividing_cell.DIVIDES)
+    controller.divisions.choose(proposal)
+    assert controller.divisions.accept()
+    settle(controller, drive)
+    assert set(np.unique(shown(controller)[-1])) == {0, *controller._movie.document.lineage}

@@ -48,7 +48,7 @@ ViewOf = Annotated[
 ]
 Divided = Annotated[
     Literal["auto", "end", "follow"],
-    typer.Option(help="Cells whose masks fall into two halves: end them, or follow them on."),
+    typer.Option(help="Cells that have divided: end them, or follow them on."),
 ]
 Motion = Annotated[
     Literal["auto", "on", "off"],

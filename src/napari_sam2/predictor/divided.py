@@ -1,10 +1,8 @@
-"""Cells that have divided: an object whose mask has come apart has ended.
+"""Masks that have come apart: the cell that they show has divided.
 
 Nothing tells the network whose daughter to follow, and mostly it follows both: the mask falls into
 two halves of like size, which a cell that has not divided hardly ever shows. Or it follows one of
-them and a piece of the other, which lies apart. From there on nothing that is drawn would be true.
-The pieces stay on the frame that gave the division away; a person finds them there and takes them
-for the daughters.
+them and a piece of the other, which lies apart.
 """
 
 from __future__ import annotations
@@ -17,15 +15,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam2.masklets import MaskRecord
-from napari_sam2.predictor.composed_frames import grid_of
 from napari_sam2.predictor.newborns import is_newborn
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.tracking.splitting import halves
 
-__all__ = ["ENDED", "has_divided"]
-
-ENDED = MaskRecord.from_mask(np.zeros((1, 1), bool), object_score=-1024.0)
-"""What is written of an object after its division; no network gives so low a score."""
+__all__ = ["comes_apart"]
 
 _SIDE = 128
 """Pixels from which on a mask is thinned out before it is looked at: halves are no small thing."""
@@ -44,8 +38,10 @@ _PIECE, _LEFT, _GAP = 0.1, 0.75, 0.4
 daughter has at most, and the gap between both in sides of a square of the larger one's area."""
 
 
-def has_divided(session: VideoSession, object_id: int, place: tuple[int, int]) -> bool:
-    """Say whether an object has ended by a division before a frame.
+def comes_apart(
+    session: VideoSession, object_id: int, place: tuple[int, int], record: MaskRecord
+) -> bool:
+    """Say whether the mask of an object on a frame is that of two daughters.
 
     Parameters
     ----------
@@ -53,33 +49,23 @@ def has_divided(session: VideoSession, object_id: int, place: tuple[int, int]) -
     object_id : int
     place : tuple of int
         Frame, and direction of travel (1 or -1).
+    record : MaskRecord
+        The mask there; visible.
 
     Returns
     -------
     bool
-        Whether the run goes forward in time, the mask had come apart on the frame before, or the
-        object had ended there; and no prompt lies ahead, because who gives one says that it
-        lives. While pointers reach back to the last prompt only pieces that lie apart count, and
-        of a daughter not even these: her mask often takes in her sister for some frames.
+        While pointers reach back to the last prompt only pieces that lie apart count, and of a
+        daughter not even these: her mask often takes in her sister for some frames.
     """
-    frame, step = place
-    if step != 1 or grid_of(session.frames).slices > 1:
-        return False
-    before = session.masklets.record(object_id, frame - 1)
-    last = max(session.prompts.frames(object_id), default=frame)
-    if before is None or last >= frame:
-        return False
-    if before == ENDED:
-        return True
-    # A prompted mask is what a person wants it to be.
-    if before.prompted or not before.visible:
-        return False
+    frame, _ = place
     window = session.objects[object_id].bank.pointer_window
-    if frame - last > window and halves(MaskRecord.from_mask(_thinned(before))) is not None:
+    last = max(session.prompts.frames(object_id), default=frame)
+    if frame - last >= window and halves(MaskRecord.from_mask(_thinned(record))) is not None:
         return True
-    earlier = (session.masklets.record(object_id, t) for t in range(frame - 1 - window, frame - 1))
-    most = max((record.area for record in earlier if record is not None), default=0)
-    return not is_newborn(session, object_id, place) and _lies_apart(before, most)
+    earlier = (session.masklets.record(object_id, t) for t in range(frame - window, frame))
+    most = max((one.area for one in earlier if one is not None), default=0)
+    return not is_newborn(session, object_id, place) and _lies_apart(record, most)
 
 
 def _lies_apart(record: MaskRecord, most: int) -> bool:

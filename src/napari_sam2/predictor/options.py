@@ -242,9 +242,9 @@ class PredictorOptions:
         default="auto",
         metadata=_about(
             "Divided cells",
-            "End stops an object, going forward in time, once its mask has come apart and "
-            "no prompt lies ahead; follow goes on with whatever the network sees. Auto ends where "
-            "views follow objects.",
+            "End stops an object, going forward in time, before the frame that shows its "
+            "daughters, if no prompt lies ahead; follow goes on with whatever the network sees. "
+            "Auto ends where views follow objects.",
         ),
     )
     motion: Motion = field(

@@ -13,7 +13,7 @@ from napari_sam2.predictor.answerer import Answerer, record_of_answer
 from napari_sam2.predictor.answering import candidate_records
 from napari_sam2.predictor.composed_frames import grid_of
 from napari_sam2.predictor.correction import corrected_objects, spread
-from napari_sam2.predictor.divided import ENDED, has_divided
+from napari_sam2.predictor.divisions import divided_on, has_ended
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.gaze import Gaze
 from napari_sam2.predictor.memory_bank import MemoryBank
@@ -303,10 +303,13 @@ class VideoPredictor:
         locked = {i for i in session.masklets.object_ids() if session.locks.holds(i, frame)}
         free = [i for i in objects if i not in prompted and not session.locks.holds(i, frame)]
         fixed = sorted((prompted | locked | set(others)) - set(free))
-        records = dict.fromkeys(self._divided(session, (frame, step), free), ENDED)
-        free = [i for i in free if i not in records]
-        planner = self._planner(session)
-        records |= self._tracker.track(session, planner, (frame, step), free, fixed)
+        place, ends = (frame, step), self.options.ends_divided(self.model.config)
+        ended = [i for i in free if ends and has_ended(session, i, place)]
+        free = [i for i in free if i not in ended]
+        records = self._tracker.track(session, self._planner(session), place, free, fixed)
+        divided = divided_on(session, place, records) if ends else {}
+        records |= dict.fromkeys(ended, MaskRecord.ended())
+        records |= {i: MaskRecord.ended(sure) for i, sure in divided.items()}
         for object_id, record in records.items():
             session.masklets.write(object_id, frame, record)
             # Only now: an interrupt before this leaves a frame that a later run does again.
@@ -314,14 +317,6 @@ class VideoPredictor:
             state.tracked[frame] = state.revision
         found = {i: session.masklets.record(i, frame) for i in objects}
         return tuple(ObjectResult(i, frame, r) for i, r in found.items() if r is not None)
-
-    def _divided(
-        self, session: VideoSession, place: tuple[int, int], objects: list[int]
-    ) -> list[int]:
-        """Return the objects that have ended by a division."""
-        if not self.options.ends_divided(self.model.config):
-            return []
-        return [i for i in objects if has_divided(session, i, place)]
 
     def _commit_object(self, session: VideoSession, object_id: int) -> None:
         state = self._state(session, object_id)

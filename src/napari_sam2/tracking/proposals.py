@@ -29,21 +29,24 @@ class DivisionProposal:
         0 to 1.
     daughters : tuple of int
         Objects that begin there, where they exist already; the missing ones are the pieces of
-        the mother's mask.
+        the mother's mask, or lie at `places`.
+    places : tuple of (float, float)
+        Pixels (y, x) inside of the daughters, where they were looked for in the picture.
     """
 
     mother: int
     frame: int
     confidence: float
     daughters: tuple[int, ...] = ()
+    places: tuple[tuple[float, float], ...] = ()
 
 
 class DivisionWatch:
     """Looks at the masks of a movie again and again, each of them only once.
 
-    Three signs make a proposal: a mask falls into two halves and stays so; a mask loses half its
-    area where another object begins beside it; a track ends where two others begin, see
-    :func:`find_divisions`.
+    Four signs make a proposal: a track ends where two others begin, see :func:`find_divisions`; a
+    run has ended an object because it had divided; a mask loses half its area where another object
+    begins beside it; a mask falls into two halves and stays so.
 
     Parameters
     ----------
@@ -73,7 +76,8 @@ class DivisionWatch:
         """
         known = dict(mothers or {})
         found: dict[int, DivisionProposal] = {}
-        for proposal in (*_from_ends(masklets), *self._from_masks(masklets)):
+        ended = [one for one in map(_ended, masklets) if one is not None]
+        for proposal in (*_from_ends(masklets), *ended, *self._from_masks(masklets)):
             is_new = proposal.mother not in known.values()
             if is_new and not set(proposal.daughters) & set(known):
                 found.setdefault(proposal.mother, proposal)
@@ -154,6 +158,16 @@ def _from_ends(masklets: MaskletSet | Sequence[Masklet]) -> list[DivisionProposa
         evenness = min(areas) / max(areas)
         found.append(DivisionProposal(division.mother, begin, evenness, division.daughters))
     return found
+
+
+def _ended(masklet: Masklet) -> DivisionProposal | None:
+    """Find the frame on which a run has ended an object because it had divided."""
+    records = dict(masklet.records)
+    for frame in sorted(t for t, record in records.items() if record.has_ended):
+        before = records.get(frame - 1)
+        if before is not None and before.visible:
+            return DivisionProposal(masklet.object_id, frame, records[frame].predicted_iou)
+    return None
 
 
 def _halved(

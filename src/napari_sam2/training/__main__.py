@@ -18,6 +18,8 @@ from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.checkpointing import OPTIONS, export_average, read_options
 from napari_sam2.training.choosing import RULES, Choice, compare, kept_back_movies
 from napari_sam2.training.clips import default_sources
+from napari_sam2.training.division_data import FIRST_SEED, KEPT_BACK_SEED, samples_of_movies
+from napari_sam2.training.divisions import DivisionOptions, export_division_net, train_divisions
 from napari_sam2.training.held_back import held_back
 from napari_sam2.training.options import TrainOptions, second_stage
 from napari_sam2.training.trainer import TrainData, Trainer, fast_attention
@@ -140,6 +142,25 @@ def choose(  # noqa: PLR0913 - each argument is an option that the user sees
             how = f"views {choice.extent:g}, presence {choice.presence:+g}"
             how += f", without {choice.without}" if choice.without else ""
             _say(f"{how}, {name}: {told}")
+
+
+@app.command()
+def divisions(
+    out: Annotated[Path, typer.Option(help="Folder of the run")],
+    target: Annotated[Path, typer.Option(help="Safetensors file to write")],
+    movies: Annotated[int, typer.Option(help="Different synthetic movies")] = 3200,
+    epochs: Annotated[int, typer.Option(help="Times that each sample is seen")] = 10,
+) -> None:
+    """Train the division network on synthetic movies; a run that was stopped goes on."""
+    torch.set_flush_denormal(True)
+    cache = out.parent / "synthetic"
+    _say("drawing samples")
+    kept_back = samples_of_movies(KEPT_BACK_SEED, max(movies // 10, 1), cache)
+    samples = samples_of_movies(FIRST_SEED, movies, cache)
+    counts = int(samples.divided.sum()), len(samples)
+    _say(f"{counts[0]} divisions among {counts[1]} samples")
+    net = train_divisions(samples, kept_back, DivisionOptions(epochs), out, _say)
+    _say(f"wrote {export_division_net(net, target)}")
 
 
 def _changed(options: TrainOptions, minutes: float | None, texts: list[str]) -> TrainOptions:

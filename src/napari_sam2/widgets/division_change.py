@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.editing import operations
 from napari_sam2.editing.change import Change, Place
-from napari_sam2.prompts import MaskPrompt, Prompt
+from napari_sam2.prompts import MaskPrompt, PointPrompt, Prompt
 from napari_sam2.tracking.proposals import DivisionProposal
 from napari_sam2.tracking.stack_splitting import Slices, stack_halves
 
@@ -22,14 +22,20 @@ def division_of(
 ) -> tuple[Change, list[int], list[Place]]:
     """Return the change that a proposal is, the daughters, and the prompts of those that are new.
 
+    New daughters get the pieces of the mother's mask, or a click each that is to be answered.
+
     Raises
     ------
     ValueError
-        If the mother's mask is not in two pieces any more.
+        If it is not known where the daughters are: the mother's mask is not in two pieces.
     """
     daughters = list(proposal.daughters)
     masks: dict[Place, tuple[MaskRecord | None, MaskRecord | None]] = {}
     prompts: dict[Place, tuple[tuple[Prompt, ...], tuple[Prompt, ...]]] = {}
+    for place in proposal.places:
+        daughter = reserve()
+        daughters.append(daughter)
+        prompts[daughter, proposal.frame] = (), (PointPrompt(daughter, proposal.frame, place),)
     for piece in _pieces(document, proposal):
         daughter = reserve()
         daughters.append(daughter)
@@ -46,13 +52,13 @@ def division_of(
 
 def _pieces(document: Document, proposal: DivisionProposal) -> list[Slices]:
     """Return the masks of the daughters that do not exist yet, by frame or plane."""
-    missing = 2 - len(proposal.daughters)
+    missing = 2 - len(proposal.daughters) - len(proposal.places)
     if missing <= 0:
         return []
     slices = _slices(document, proposal)
     parts = stack_halves(slices)
     if not slices or (missing == 2 and parts is None):
-        raise ValueError(f"Object {proposal.mother} has no two pieces any more: click them instead")
+        raise ValueError(f"Object {proposal.mother} is not in two pieces: divide it by two clicks")
     return list(parts or ()) if missing == 2 else [slices]
 
 

@@ -27,6 +27,7 @@ class DivisionLook:
         self._watches: dict[str, DivisionWatch] = {}
         self._projections: dict[str, Projection] = {}
         self._proposed: tuple[DivisionProposal, ...] = ()
+        self._placed: dict[tuple[str, DivisionProposal], DivisionProposal] = {}
         self._looked = 0.0
 
     @property
@@ -42,6 +43,7 @@ class DivisionLook:
         """Drop what is known of a movie."""
         self._watches.pop(key, None)
         self._projections.pop(key, None)
+        self._placed = {known: one for known, one in self._placed.items() if known[0] != key}
 
     def look(self, key: str, session: VideoSession | None) -> None:
         """Post where objects of a session seem to divide, if that is news."""
@@ -54,13 +56,29 @@ class DivisionLook:
             return
         watch, grid = self._watches.setdefault(key, DivisionWatch()), grid_of(session.frames)
         if grid.slices == 1:
-            proposals = watch.propose(session.masklets)
+            found = watch.propose(session.masklets)
+            proposals = tuple(self._with_places(key, one, session) for one in found)
         else:
             seen = self._projections.setdefault(key, Projection(grid)).of(session.masklets)
             proposals = tuple(_on_plane(one, session, grid) for one in watch.propose(seen))
         if proposals != self._proposed:
             self._proposed = proposals
             self._post(DivisionsProposed(key, proposals))
+
+    def _with_places(
+        self, key: str, proposal: DivisionProposal, session: VideoSession
+    ) -> DivisionProposal:
+        """Say where the daughters are of a mother that is seen no more, looking for them once."""
+        from napari_sam2.predictor.divisions import daughters_of
+
+        mother, frame = proposal.mother, proposal.frame
+        record = session.masklets.record(mother, frame)
+        if proposal.daughters or record is None or not record.has_ended:
+            return proposal
+        if (key, proposal) not in self._placed:
+            places = daughters_of(session, mother, frame) or ()
+            self._placed[key, proposal] = replace(proposal, places=places)
+        return self._placed[key, proposal]
 
 
 def _on_plane(

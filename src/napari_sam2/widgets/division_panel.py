@@ -38,8 +38,8 @@ class DivisionPanel(QWidget):
         )
         self.automatic_box = QCheckBox("Take daughters on")
         self.automatic_box.setToolTip(
-            "Cells that a run has ended, because their masks fell into two halves, are divided\n"
-            "without a question, and their daughters are followed on. Ctrl+Z takes each back.\n"
+            "Cells that a run has ended, because they have divided, get their daughters\n"
+            "without a question, and these are followed on. Ctrl+Z takes each back.\n"
             "sam2.divisions.is_automatic = True"
         )
         self.automatic_box.toggled.connect(self._set_automatic)

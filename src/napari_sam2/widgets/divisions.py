@@ -143,9 +143,13 @@ class Divisions:
         if movie is not None:
             self._objects.select(proposal.mother)
             show_frame(self._viewer, movie.image, proposal.frame)
-            record = movie.document.masklets.record(proposal.mother, proposal.frame)
-            if record is not None and record.visible:
-                bring_into_view(self._viewer, movie.image, proposal.frame, record.bbox)
+            masklets = movie.document.masklets
+            # A mother that a run has ended was last seen on the frame before.
+            for frame in (proposal.frame, proposal.frame - 1):
+                record = masklets.record(proposal.mother, frame)
+                if record is not None and record.visible:
+                    bring_into_view(self._viewer, movie.image, proposal.frame, record.bbox)
+                    break
             text = f"Object {proposal.mother} seems to divide at {self.where(proposal.frame)}"
             self._tell(f"{text}: Enter accepts, Shift+Enter dismisses")
         self.changed.emit()
@@ -189,6 +193,9 @@ class Divisions:
             return []
         step = movie.perform(change)
         movie.adopt_step(step, places)
+        for place in places:
+            if place not in change.masks:
+                movie.ask_again(*place)
         fresh = [object_id for object_id, _ in places]
         self._finish(proposal.mother, daughters, fresh, proposal.frame)
         return daughters
@@ -295,11 +302,10 @@ class Divisions:
 
 def _has_ended(movie: OpenMovie, object_id: int) -> bool:
     """Whether a run has ended an object because it has divided."""
-    from napari_sam2.predictor.divided import ENDED
-
     masklets = movie.document.masklets
     frames = masklets.frames(object_id)
-    return bool(frames) and masklets.record(object_id, frames[-1]) == ENDED
+    last = masklets.record(object_id, frames[-1]) if frames else None
+    return last is not None and last.has_ended
 
 
 def _is_open(movie: OpenMovie, proposal: DivisionProposal) -> bool:

@@ -1,0 +1,201 @@
+"""Cells that divide while they are followed: the mother ends on the frame that shows two cells.
+
+From there on nothing that is drawn of her would be true. Two signs end her: her mask comes apart
+(`divided`), or it is not what it was, and a network that has seen cells divide
+(`napari_sam2.model.division`) says that she has, as when the mask goes over to one daughter alone.
+Where the daughters are, that network says too, for a person who takes them on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_sam2.masklets import MaskRecord
+from napari_sam2.model.division import GRID, DivisionNet, DivisionOutput, load_division_net
+from napari_sam2.predictor.composed_frames import grid_of
+from napari_sam2.predictor.divided import comes_apart
+from napari_sam2.predictor.division_crops import DivisionWindow, division_crops
+from napari_sam2.predictor.newborns import is_newborn
+from napari_sam2.predictor.session import VideoSession
+
+__all__ = ["daughters_of", "divided_on", "has_ended"]
+
+Point = tuple[float, float]
+
+# Chosen on synthetic movies that no network was trained on, as is the one below.
+_SURE = 1.0
+"""Score from which on the division network is believed."""
+
+_ANOTHER = 0.6
+"""Overlap of a mask with the one before, wherever the object has gone, below which it may be that
+of something else. Cells that are followed well keep more, and are not asked about."""
+
+_APART = 2
+"""Cells of the map of daughters that lie between the two, at least."""
+
+
+def has_ended(session: VideoSession, object_id: int, place: tuple[int, int]) -> bool:
+    """Say whether a division has ended an object before a frame.
+
+    Parameters
+    ----------
+    session : VideoSession
+    object_id : int
+    place : tuple of int
+        Frame, and direction of travel (1 or -1).
+
+    Returns
+    -------
+    bool
+        Never where a prompt lies ahead: who gives one says that the object lives.
+    """
+    before = session.masklets.record(object_id, place[0] - 1)
+    return _may_end(session, object_id, place) and before is not None and before.has_ended
+
+
+def divided_on(
+    session: VideoSession, place: tuple[int, int], records: Mapping[int, MaskRecord]
+) -> dict[int, float]:
+    """Find the objects that have divided since the frame before.
+
+    Parameters
+    ----------
+    session : VideoSession
+    place : tuple of int
+        Frame, and direction of travel (1 or -1).
+    records : mapping of int to MaskRecord
+        Masks that were tracked onto the frame.
+
+    Returns
+    -------
+    dict of int to float
+        Objects and how sure that is, 0 to 1.
+    """
+    may_end = {i: one for i, one in records.items() if one.visible and _may_end(session, i, place)}
+    found = {
+        i: one.predicted_iou for i, one in may_end.items() if comes_apart(session, i, place, one)
+    }
+    doubtful = [
+        i for i, one in may_end.items() if i not in found and _is_another(session, i, place, one)
+    ]
+    asked = [i for i in doubtful if not is_newborn(session, i, place)]
+    if asked:
+        score = _look(session, place[0], asked).score
+        sure = torch.sigmoid(score).tolist()
+        found |= {i: p for i, s, p in zip(asked, score.tolist(), sure, strict=True) if s > _SURE}
+    return found
+
+
+def daughters_of(session: VideoSession, object_id: int, frame: int) -> tuple[Point, Point] | None:
+    """Return where the daughters of an object are on the first frame after its division.
+
+    Parameters
+    ----------
+    session : VideoSession
+    object_id : int
+        The mother, with a mask on the frame before.
+    frame : int
+
+    Returns
+    -------
+    (Point, Point) or None
+        Pixels (y, x) of the frame, the surer one first; None if nobody knows.
+    """
+    record = session.masklets.record(object_id, frame - 1)
+    if record is None or not record.visible:
+        return None
+    window = DivisionWindow.around(record)
+    places = _two_peaks(_look(session, frame, [object_id]).places[0].numpy())
+    if places is None:
+        return None
+    height, width = session.shape[1:]
+    first, second = (
+        (min(max(y, 0.0), height - 1.0), min(max(x, 0.0), width - 1.0))
+        for y, x in map(window.point_at, places)
+    )
+    return first, second
+
+
+def _may_end(session: VideoSession, object_id: int, place: tuple[int, int]) -> bool:
+    frame, step = place
+    last = max(session.prompts.frames(object_id), default=frame)
+    return step == 1 and grid_of(session.frames).slices == 1 and last < frame
+
+
+def _is_another(
+    session: VideoSession, object_id: int, place: tuple[int, int], record: MaskRecord
+) -> bool:
+    """Say whether a mask has so little of the one before that it may be something else's."""
+    frame, step = place
+    before = session.masklets.record(object_id, frame - step)
+    if before is None or not before.visible:
+        return False
+    bank = session.objects[object_id].bank
+    then, now = (bank.get(t) for t in (frame - step, frame))
+    moves = [(0, 0)]
+    if then is not None and now is not None and then.center and now.center:
+        moves.append((round(now.center[0] - then.center[0]), round(now.center[1] - then.center[1])))
+    return max(_overlap(before, record, moved) for moved in moves) < _ANOTHER
+
+
+def _overlap(one: MaskRecord, other: MaskRecord, moved: tuple[int, int]) -> float:
+    """Return the intersection over union of two masks, the first one moved."""
+    starts = [one.bbox[axis] + moved[axis] for axis in (0, 1)]
+    low = [min(starts[axis], other.bbox[axis]) for axis in (0, 1)]
+    high = [
+        max(starts[axis] + one.bbox[2 + axis] - one.bbox[axis], other.bbox[2 + axis])
+        for axis in (0, 1)
+    ]
+    first, second = (np.zeros((high[0] - low[0], high[1] - low[1]), bool) for _ in range(2))
+    for canvas, record, (y, x) in ((first, one, starts), (second, other, other.bbox[:2])):
+        pixels = record.crop()
+        top, left = y - low[0], x - low[1]
+        canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+    return float(np.count_nonzero(first & second) / np.count_nonzero(first | second))
+
+
+@torch.inference_mode()
+def _look(session: VideoSession, frame: int, objects: Sequence[int]) -> DivisionOutput:
+    """Ask the division network about objects that have masks on the frame before."""
+    frames = [session.read(t) for t in (max(frame - 2, 0), frame - 1, frame)]
+    crops = []
+    for object_id in objects:
+        record = session.masklets.record(object_id, frame - 1)
+        assert record is not None
+        crops.append(division_crops(frames, record, session.mapping))
+    return _shipped()(torch.stack(crops))
+
+
+@cache
+def _shipped() -> DivisionNet:
+    return load_division_net()
+
+
+def _two_peaks(logits: NDArray[np.float32]) -> tuple[Point, Point] | None:
+    """Return the two highest places of a map that do not lie side by side, 0 to 1."""
+    rows, columns = np.mgrid[:GRID, :GRID]
+    free = np.ones_like(logits, bool)
+    found = []
+    for _ in range(2):
+        if not free.any():
+            return None
+        at = int(np.where(free, logits, -np.inf).argmax())
+        row, column = divmod(at, GRID)
+        found.append(_middle(logits, row, column))
+        free &= np.hypot(rows - row, columns - column) > _APART
+    return found[0], found[1]
+
+
+def _middle(logits: NDArray[np.float32], row: int, column: int) -> Point:
+    """Return the mean place around a peak, weighted by probability."""
+    near = np.s_[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+    weights = 1 / (1 + np.exp(-logits[near]))
+    rows, columns = (axis[near] for axis in np.mgrid[:GRID, :GRID])
+    total = float(weights.sum())
+    y, x = (float((weights * axis).sum()) / total for axis in (rows, columns))
+    return (y + 0.5) / GRID, (x + 0.5) / GRID

@@ -1,0 +1,207 @@
+"""Training of the division network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional
+
+from napari_sam2.model.division import GRID, DivisionNet
+from napari_sam2.training.division_data import DivisionSamples
+
+__all__ = ["DivisionOptions", "export_division_net", "measure_divisions", "train_divisions"]
+
+_STATE = "division.pt"
+_BUMP = 1.0  # deviation of a daughter's place, in cells of the map
+_PLACES_WEIGHT = 10.0  # a map is nothing nearly everywhere
+_CHUNK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class DivisionOptions:
+    """How the division network is trained.
+
+    Attributes
+    ----------
+    epochs, batch : int
+        Times that each sample is seen, and samples a step.
+    learning_rate, weight_decay : float
+        Of AdamW; the rate rises for a tenth of the steps and falls along a cosine.
+    seed : int
+    """
+
+    epochs: int = 10
+    batch: int = 128
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DivisionFigures:
+    """How well divisions are told on samples.
+
+    Attributes
+    ----------
+    precision : float
+        Mean precision over the divisions, by falling score.
+    found : float
+        Part of the divisions above the score that one in a thousand other cells exceeds.
+    threshold : float
+        That score, a logit.
+    """
+
+    precision: float
+    found: float
+    threshold: float
+
+
+def train_divisions(
+    samples: DivisionSamples,
+    kept_back: DivisionSamples,
+    options: DivisionOptions,
+    folder: Path,
+    say: Callable[[str], None],
+) -> DivisionNet:
+    """Train the division network; a run that was stopped goes on after its last epoch.
+
+    Parameters
+    ----------
+    samples, kept_back : DivisionSamples
+        To train on, and to measure on after each epoch.
+    options : DivisionOptions
+    folder : Path
+        Keeps where the run stands.
+    say : callable
+        Told a line an epoch.
+
+    Returns
+    -------
+    DivisionNet
+        In evaluation mode.
+    """
+    torch.manual_seed(options.seed)
+    net = DivisionNet()
+    steps = len(samples) // options.batch * options.epochs
+    optimiser = torch.optim.AdamW(
+        net.parameters(), options.learning_rate, weight_decay=options.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, options.learning_rate, max(steps, 2), pct_start=0.1
+    )
+    parts = {"net": net, "optimiser": optimiser, "schedule": schedule}
+    for epoch in range(_resumed(folder, parts), options.epochs):
+        # Each epoch draws by its own seed, so that one that is resumed sees what it would have.
+        torch.manual_seed(options.seed + 1000 * (epoch + 1))
+        net.train()
+        losses = []
+        for crops, divided, places in _batches(samples, options.batch):
+            output = net(crops)
+            loss = functional.binary_cross_entropy_with_logits(output.score, divided)
+            loss = loss + _PLACES_WEIGHT * _places_loss(output.places, places)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        _save(folder, parts, epoch + 1)
+        figures = measure_divisions(net, kept_back)
+        say(
+            f"epoch {epoch + 1}: loss {sum(losses) / max(len(losses), 1):.4f}, mean precision "
+            f"{figures.precision:.3f}, found at one false in a thousand {figures.found:.3f}"
+        )
+    return net.eval()
+
+
+def measure_divisions(net: DivisionNet, samples: DivisionSamples) -> DivisionFigures:
+    """Measure how well a network tells divisions from everything else."""
+    net.eval()
+    with torch.inference_mode():
+        scores = torch.cat([net(part).score for part in samples.crops.split(_CHUNK)])
+    order = scores.argsort(descending=True)
+    is_true = samples.divided[order].float()
+    precision = is_true.cumsum(0) / torch.arange(1, len(order) + 1)
+    others = scores[~samples.divided].sort(descending=True).values
+    threshold = float(others[len(others) // 1000]) if len(others) else 0.0
+    return DivisionFigures(
+        float((precision * is_true).sum() / is_true.sum().clamp(min=1)),
+        float((scores[samples.divided] > threshold).float().mean()),
+        threshold,
+    )
+
+
+def export_division_net(net: DivisionNet, target: Path) -> Path:
+    """Write weights in half precision."""
+    halves = {
+        name: value.half().contiguous() if value.is_floating_point() else value.contiguous()
+        for name, value in net.state_dict().items()
+    }
+    save_file(halves, target, {"network": "division"})
+    return target
+
+
+def _batches(samples: DivisionSamples, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    for rows in torch.randperm(len(samples)).split(size):
+        if len(rows) == size:
+            crops, places = _varied(samples.crops[rows].float() / 255, samples.places[rows])
+            yield 255 * crops, samples.divided[rows].float(), places
+
+
+def _varied(crops: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn crops over, change their light, and add noise; crops are 0..1."""
+    for axis in (0, 1):
+        if torch.rand(()) < 0.5:
+            crops = crops.flip(2 + axis)
+            places = places.clone()
+            places[..., axis] = 1 - places[..., axis]
+    if torch.rand(()) < 0.5:
+        crops, places = crops.transpose(2, 3), places.flip(-1)
+    rows = len(crops)
+    shown = 2.25 * crops[:, :3] - 0.25
+    gamma = torch.exp(0.25 * torch.randn(rows, 1, 1, 1))
+    gain = torch.exp(0.2 * torch.randn(rows, 1, 1, 1) + 0.08 * torch.randn(rows, 3, 1, 1))
+    shown = gain * shown.clamp(min=0) ** gamma + 0.04 * torch.randn(rows, 1, 1, 1)
+    shown = torch.where(torch.rand(rows, 1, 1, 1) < 0.1, 1 - shown, shown)
+    shown = shown + 0.15 * torch.rand(rows, 1, 1, 1) ** 3 * torch.randn(shown.shape)
+    return torch.cat([((shown + 0.25) / 2.25).clamp(0, 1), crops[:, 3:]], 1), places
+
+
+def _places_loss(logits: Tensor, places: Tensor) -> Tensor:
+    """Compare maps with bumps at the daughters, where both are known to lie in the window."""
+    is_known = ((places > 0) & (places < 1)).flatten(1).all(1)
+    if not is_known.any():
+        return logits.sum() * 0
+    target = _bumps(places[is_known])
+    return functional.binary_cross_entropy_with_logits(logits[is_known], target)
+
+
+def _bumps(places: Tensor) -> Tensor:
+    """Return maps (B, GRID, GRID) that are 1 at each of B pairs of places, and fall off around."""
+    cells = torch.arange(GRID) + 0.5
+    away = cells - GRID * places[..., None]  # (B, 2, 2, GRID)
+    near = torch.exp(-0.5 * (away / _BUMP) ** 2)
+    return (near[:, :, 0, :, None] * near[:, :, 1, None, :]).amax(1)
+
+
+def _save(folder: Path, parts: dict[str, object], epochs: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    states = {name: part.state_dict() for name, part in parts.items()}  # type: ignore[attr-defined]
+    part = folder / f"{_STATE}.part"
+    torch.save({"epochs": epochs, **states}, part)
+    part.replace(folder / _STATE)
+
+
+def _resumed(folder: Path, parts: dict[str, object]) -> int:
+    """Bring a run back and return how many epochs it has done."""
+    path = folder / _STATE
+    if not path.is_file():
+        return 0
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(saved[name])  # type: ignore[attr-defined]
+    return int(saved["epochs"])
