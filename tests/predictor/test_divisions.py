@@ -32,7 +32,7 @@ def cells() -> SyntheticMovie:
 
 def division(cells: SyntheticMovie) -> tuple[int, list[int], int]:
     """Return a mother, her daughters, and their first frame."""
-    mother = min(cells.lineage.values())
+    mother = max(cells.lineage.values())
     daughters = [one for one, of in cells.lineage.items() if of == mother]
     return mother, daughters, 1 + max(t for t in range(16) if (cells.labels[t] == mother).any())
 
