@@ -29,11 +29,12 @@ Point = tuple[float, float]
 
 # Chosen on 18 synthetic movies that no network was trained on. Of 2877 masks of crowded cells that
 # keep less than 0.85 of the one before and have not come apart, 16 are on the frame after a
-# division: of these 7 are told, and 6 of the cells that live.
+# division: of these 7 are told, and 9 of the cells that live. In calm movies most mothers whose mask
+# has both daughters in one piece keep 0.52 or 0.53 of it.
 _SURE = 3.0
 """Score from which on the division network is believed."""
 
-_ANOTHER = 0.5
+_ANOTHER = 0.55
 """Overlap of a mask with the one before, wherever the object has gone, below which it may be that
 of something else. Cells that are followed well keep more, and are not asked about."""
 
