@@ -29,8 +29,8 @@ Point = tuple[float, float]
 
 # Chosen on 18 synthetic movies that no network was trained on. Of 2877 masks of crowded cells that
 # keep less than 0.85 of the one before and have not come apart, 16 are on the frame after a
-# division: of these 7 are told, and 9 of the cells that live. In calm movies most mothers whose mask
-# has both daughters in one piece keep 0.52 or 0.53 of it.
+# division: of these 7 are told, and 9 of the cells that live. In calm movies most mothers whose
+# mask has both daughters in one piece keep 0.52 or 0.53 of it.
 _SURE = 3.0
 """Score from which on the division network is believed."""
 
