@@ -259,3 +259,23 @@ def test_daughters_of_what_a_run_has_ended_are_taken_on_once(
     assert controller.divisions.accept()
     settle(controller, drive)
     assert set(np.unique(shown(controller)[-1])) == {0, *controller._movie.document.lineage}
+
+
+def test_a_cell_that_was_ended_wrongly_is_followed_on_from_a_click(
+    make_controller, trained_network, drive
+) -> None:
+    _, controller = make_controller(dividing_cell.movie(), network=trained_network)
+    click(controller, 0, (64.0, 64.0))
+    controller.propagate("forward")
+    drive(controller, lambda: bool(controller.divisions.proposals))
+    drive(controller, lambda: controller.run_state == "idle")
+    born = dividing_cell.DIVIDES
+    assert not (shown(controller)[born:] == 1).any()
+    controller.divisions.dismiss()
+    told = f"Object 1 does not divide at frame {born}: click it there, or later, and it is followed"
+    assert controller.told[-1].text.startswith(told)
+    controller.objects.select(1)
+    click(controller, born, (64.0, 79.0))
+    drive(controller, lambda: bool((shown(controller)[-1] == 1).any()))
+    settle(controller, drive)
+    assert all(shown(controller)[frame, 64, 79] == 1 for frame in range(born, born + 3))

@@ -170,7 +170,10 @@ class Divisions:
         if movie is not None and proposal is not None:
             self._dismissed.setdefault(movie.key, set()).add(proposal.mother)
             where = self.where(proposal.frame)
-            self._tell(f"Object {proposal.mother} does not divide at {where}")
+            text = f"Object {proposal.mother} does not divide at {where}"
+            if _has_ended(movie, proposal.mother):
+                text += ": click it there, or later, and it is followed on"
+            self._tell(text)
             self.changed.emit()
 
     def accept(self) -> bool:
