@@ -110,7 +110,7 @@ def test_prompts_at_the_border_of_the_frame_are_asked_there(yx) -> None:
 def test_the_network_sees_the_window_at_its_gamma() -> None:
     mapping, frame = IntensityMapping((0,), (1000,)), movie()[0]
     seen = {gamma: replace(VIEW, gamma=gamma).crop(frame, mapping) for gamma in (1.0, 0.5)}
-    smooth = ndimage.gaussian_filter(mapping.apply(frame), (VIEW.height / 180,) * 2 + (0,))
+    smooth = ndimage.gaussian_filter(mapping.apply(frame), (1, 1, 0))
     inside = np.s_[..., 8:-8, 8:-8]  # at the border of the window its own pixels go on
     expected = VIEW.crop(np.sqrt(smooth))
     assert np.allclose(seen[0.5][inside], expected[inside], atol=0.02)
@@ -129,6 +129,9 @@ def test_dim_cells_are_seen_through_their_noise() -> None:
 
     unsmoothed = VIEW.crop(np.sqrt(mapping.apply(noisy)))
     assert clearness(replace(VIEW, gamma=0.5).crop(noisy, mapping)) > 1.2 * clearness(unsmoothed)
+    small = View.square((80, 80), 64, SHAPE, (256, 256))
+    roots = small.crop(np.sqrt(mapping.apply(noisy)))
+    assert np.allclose(replace(small, gamma=0.5).crop(noisy, mapping), roots, atol=1e-5)
 
 
 @pytest.mark.parametrize("gamma", [0.0, -1.0, np.nan, np.inf])
