@@ -86,6 +86,16 @@ def test_a_daughter_that_a_person_clicked_lives(cells) -> None:
     assert divided_on(session, (born, 1), {1: record(cells, born, daughters[0])}) == {}
 
 
+def test_who_clicks_one_daughter_lets_the_mother_live_on_as_the_other(cells) -> None:
+    mother, daughters, born = division(cells)
+    session = followed(cells, mother, born - 4, born - 1)
+    other = record(cells, born, daughters[1])
+    assert divided_on(session, (born, 1), {1: other})
+    session.add(MaskPrompt(2, born, cells.labels[born] == daughters[0]))
+    VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32")).commit(session)
+    assert divided_on(session, (born, 1), {1: other}) == {}
+
+
 def test_both_daughters_are_found_where_they_are(cells) -> None:
     mother, daughters, born = division(cells)
     session = followed(cells, mother, born - 1, born - 1)
