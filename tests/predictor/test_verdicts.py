@@ -30,7 +30,8 @@ def scores(verdicts: dict[int, float], doubt: Twice = "auto") -> list[float]:
     noise = np.random.default_rng(0).normal(200, 12, (FRAMES, 96, 96))
     session = VideoSession.open((noise + 900 * inside()).clip(0).astype(np.uint16))
     model = load_model("bundled")
-    options = PredictorOptions(doubt=doubt)
+    # A mask that is drawn after wrong verdicts may come apart, which is another matter.
+    options = PredictorOptions(doubt=doubt, divided="follow")
     predictor = VideoPredictor(model, Runtime.auto("cpu", "float32"), options)
     predictor.predict_frame(session, MaskPrompt(1, 0, inside()))
     predictor.commit(session)
