@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +73,44 @@ def test_it_learns_and_goes_on_where_it_was_stopped(samples, tmp_path) -> None:
     assert [line.split(":")[0] for line in again] == ["epoch 4", "epoch 5", "epoch 6"]
     for name, value in whole.state_dict().items():
         assert torch.equal(value, rest.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("changed", [DivisionOptions(epochs=3, batch=8), None])
+def test_a_run_of_other_options_or_samples_is_not_gone_on_with(samples, tmp_path, changed) -> None:
+    options = DivisionOptions(epochs=1, batch=8)
+    train_divisions(samples, samples, options, tmp_path, print)
+    others = DivisionSamples.joined([samples, samples]) if changed is None else samples
+    with pytest.raises(ValueError, match=r"is of another run .*'epochs': 1.* name another folder"):
+        train_divisions(others, samples, changed or options, tmp_path, print)
+
+
+def test_nothing_to_learn_from_is_said_at_once(samples, tmp_path) -> None:
+    living = ~samples.divided
+    none = DivisionSamples(samples.crops[living], samples.divided[living], samples.places[living])
+    with pytest.raises(ValueError, match=r"^0 divisions among \d+ samples .* draw more movies"):
+        train_divisions(none, samples, DivisionOptions(batch=8), tmp_path, print)
+    with pytest.raises(ValueError, match="not enough for a batch of 4096"):
+        train_divisions(samples, samples, DivisionOptions(batch=4096), tmp_path, print)
+
+
+def test_a_disk_that_fills_keeps_the_last_epoch(samples, tmp_path) -> None:
+    options = DivisionOptions(epochs=3, batch=8)
+    with pytest.raises(KeyboardInterrupt):
+        train_divisions(samples, samples, options, tmp_path, _stop_at("epoch 1"))
+    good = (tmp_path / "division.pt").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A file that may not grow beyond this is what a full disk looks like to a program.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(good) // 3, limits[1]))
+    try:
+        with pytest.raises(OSError, match="the last one stays"):
+            train_divisions(samples, samples, options, tmp_path, print)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "division.pt").read_bytes() == good
+    told: list[str] = []
+    train_divisions(samples, samples, options, tmp_path, told.append)
+    assert [line.split(":")[0] for line in told] == ["epoch 2", "epoch 3"]
+    assert not list(tmp_path.glob("*.part"))
 
 
 def _stop_at(epoch: str):

@@ -16,7 +16,7 @@ from torch.nn import functional
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.predictor.intensity import IntensityMapping
 
-__all__ = ["SIDE", "DivisionWindow", "division_crops"]
+__all__ = ["BELOW", "RANGE", "SIDE", "DivisionWindow", "division_crops"]
 
 SIDE = 64
 """Pixels along each side of a crop."""
@@ -29,7 +29,7 @@ _DARKEST, _BRIGHTEST = 1.0, 99.0
 """Percentiles of the window that are shown as 0 and 1: of both frames, and of the earlier one, so
 that a cell that brightens as it divides is seen to."""
 
-_BELOW, _RANGE = 0.25, 2.25
+BELOW, RANGE = 0.25, 2.25
 """What lies so far below 0 is still told apart, and how much is in all."""
 
 
@@ -66,8 +66,7 @@ class DivisionWindow:
         )
         pixels = frame[np.ix_(rows, columns)]
         if mapping is not None:
-            shown = mapping.apply(pixels)
-            pixels = shown[..., 0] if shown.strides[-1] == 0 else shown.mean(axis=-1)
+            pixels = mapping.grey(pixels)
         window = torch.from_numpy(np.array(pixels, np.float32, order="C"))[None, None]
         # Antialiasing: a large cell keeps what a small one shows.
         return functional.interpolate(
@@ -121,5 +120,5 @@ def division_crops(
     low = float(np.percentile(values, _DARKEST, axis=1).min())
     high = float(np.percentile(values[0], _BRIGHTEST))
     shown = (pictures - low) / max(high - low, 1e-6)
-    scaled = torch.cat([(shown + _BELOW) / _RANGE, window.cut_mask(record)[None]])
+    scaled = torch.cat([(shown + BELOW) / RANGE, window.cut_mask(record)[None]])
     return (255 * scaled.clamp(0, 1)).round().to(torch.uint8)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -17,8 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from napari_sam2.masklets import MaskRecord
-from napari_sam2.model.division import GRID, DivisionNet, DivisionOutput, load_division_net
+from napari_sam2.model.division import GRID, DivisionNet, load_division_net
 from napari_sam2.predictor.composed_frames import grid_of
+from napari_sam2.predictor.correction import agreement
 from napari_sam2.predictor.divided import comes_apart
 from napari_sam2.predictor.division_crops import DivisionWindow, division_crops
 from napari_sam2.predictor.newborns import is_newborn
@@ -40,7 +42,7 @@ _ANOTHER = 0.55
 of something else. Cells that are followed well keep more, and are not asked about."""
 
 _APART = 2
-"""Cells of the map of daughters that lie between the two, at least."""
+"""Cells of the map of daughters by which the two lie apart, more than."""
 
 
 def has_ended(session: VideoSession, object_id: int, place: tuple[int, int]) -> bool:
@@ -88,8 +90,8 @@ def divided_on(
         i for i, one in may_end.items() if i not in found and _is_another(session, i, place, one)
     ]
     asked = [i for i in doubtful if not is_newborn(session, i, place)]
-    for object_id, score in _scores(session, place[0], asked).items():
-        if score > _SURE and not _is_shared(session, object_id, place[0]):
+    for object_id, (score, points) in _look(session, place[0], asked).items():
+        if score > _SURE and not _is_shared(session, object_id, place[0], points):
             found[object_id] = 1 / (1 + math.exp(-score))
     return found
 
@@ -112,42 +114,21 @@ def daughters_of(session: VideoSession, object_id: int, frame: int) -> tuple[Poi
     record = session.masklets.record(object_id, frame - 1)
     if record is None or not record.visible:
         return None
-    window = DivisionWindow.around(record)
-    places = _two_peaks(_look(session, frame, [object_id]).places[0].numpy())
-    if places is None:
-        return None
-    height, width = session.shape[1:]
-    first, second = (
-        (min(max(y, 0.0), height - 1.0), min(max(x, 0.0), width - 1.0))
-        for y, x in map(window.point_at, places)
-    )
-    return first, second
+    _, points = _look(session, frame, [object_id])[object_id]
+    return points
 
 
-def _scores(session: VideoSession, frame: int, objects: Sequence[int]) -> dict[int, float]:
-    if not objects:
-        return {}
-    return dict(zip(objects, _look(session, frame, objects).score.tolist(), strict=True))
-
-
-def _is_shared(session: VideoSession, object_id: int, frame: int) -> bool:
+def _is_shared(
+    session: VideoSession, object_id: int, frame: int, daughters: tuple[Point, Point]
+) -> bool:
     """Say whether a person has prompted one daughter on this frame, as an object of its own.
 
     Who does that, and leaves the mother alone, lets her live on as the other daughter.
     """
-    records = [
-        session.masklets.record(i, frame)
-        for i in session.prompts.objects_on(frame)
-        if i != object_id
-    ]
+    others = (i for i in session.prompts.objects_on(frame) if i != object_id)
+    records = [session.masklets.record(i, frame) for i in others]
     boxes = [one.bbox for one in records if one is not None and one.visible]
-    if not boxes:
-        return False
-    return any(
-        y0 <= y < y1 and x0 <= x < x1
-        for y, x in daughters_of(session, object_id, frame) or ()
-        for y0, x0, y1, x1 in boxes
-    )
+    return any(y0 <= y < y1 and x0 <= x < x1 for y, x in daughters for y0, x0, y1, x1 in boxes)
 
 
 def _may_end(session: VideoSession, object_id: int, place: tuple[int, int]) -> bool:
@@ -174,30 +155,30 @@ def _is_another(
 
 def _overlap(one: MaskRecord, other: MaskRecord, moved: tuple[int, int]) -> float:
     """Return the intersection over union of two masks, the first one moved."""
-    starts = [one.bbox[axis] + moved[axis] for axis in (0, 1)]
-    low = [min(starts[axis], other.bbox[axis]) for axis in (0, 1)]
-    high = [
-        max(starts[axis] + one.bbox[2 + axis] - one.bbox[axis], other.bbox[2 + axis])
-        for axis in (0, 1)
-    ]
-    first, second = (np.zeros((high[0] - low[0], high[1] - low[1]), bool) for _ in range(2))
-    for canvas, record, (y, x) in ((first, one, starts), (second, other, other.bbox[:2])):
-        pixels = record.crop()
-        top, left = y - low[0], x - low[1]
-        canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
-    return float(np.count_nonzero(first & second) / np.count_nonzero(first | second))
+    y, x = moved
+    y0, x0, y1, x1 = one.bbox
+    return agreement(replace(one, bbox=(y0 + y, x0 + x, y1 + y, x1 + x)), other)
 
 
 @torch.inference_mode()
-def _look(session: VideoSession, frame: int, objects: Sequence[int]) -> DivisionOutput:
-    """Ask the division network about objects that have masks on the frame before."""
+def _look(
+    session: VideoSession, frame: int, objects: Sequence[int]
+) -> dict[int, tuple[float, tuple[Point, Point]]]:
+    """Return the division network's score of objects seen a frame before, and two daughters."""
+    before = {i: session.masklets.record(i, frame - 1) for i in objects}
+    seen = {i: record for i, record in before.items() if record is not None}
+    if not seen:
+        return {}
     frames = [session.read(t) for t in (max(frame - 2, 0), frame - 1, frame)]
-    crops = []
-    for object_id in objects:
-        record = session.masklets.record(object_id, frame - 1)
-        assert record is not None
-        crops.append(division_crops(frames, record, session.mapping))
-    return _shipped()(torch.stack(crops))
+    crops = [division_crops(frames, record, session.mapping) for record in seen.values()]
+    output = _shipped()(torch.stack(crops))
+    found = {}
+    for (object_id, record), score, places in zip(
+        seen.items(), output.score.tolist(), output.places.numpy(), strict=True
+    ):
+        points = _points(DivisionWindow.around(record), places, session.shape[1:])
+        found[object_id] = score, points
+    return found
 
 
 @cache
@@ -205,19 +186,24 @@ def _shipped() -> DivisionNet:
     return load_division_net()
 
 
-def _two_peaks(logits: NDArray[np.float32]) -> tuple[Point, Point] | None:
-    """Return the two highest places of a map that do not lie side by side, 0 to 1."""
+def _points(
+    window: DivisionWindow, logits: NDArray[np.float32], shape: tuple[int, int]
+) -> tuple[Point, Point]:
+    """Return the pixels of the frame below the two highest places of a map that lie apart.
+
+    The second daughter is often a shoulder of the first one's peak: both are within 5 of 64 pixels
+    in 0.913 of the divisions kept back, and in 0.895 if she has to be a peak of her own.
+    """
     rows, columns = np.mgrid[:GRID, :GRID]
-    free = np.ones_like(logits, bool)
-    found = []
+    free, places = logits, []
     for _ in range(2):
-        if not free.any():
-            return None
-        at = int(np.where(free, logits, -np.inf).argmax())
-        row, column = divmod(at, GRID)
-        found.append(_middle(logits, row, column))
-        free &= np.hypot(rows - row, columns - column) > _APART
-    return found[0], found[1]
+        row, column = divmod(int(free.argmax()), GRID)
+        places.append(window.point_at(_middle(logits, row, column)))
+        free = np.where(np.hypot(rows - row, columns - column) > _APART, free, -np.inf)
+    first, second = (
+        (min(max(y, 0.0), shape[0] - 1.0), min(max(x, 0.0), shape[1] - 1.0)) for y, x in places
+    )
+    return first, second
 
 
 def _middle(logits: NDArray[np.float32], row: int, column: int) -> Point:

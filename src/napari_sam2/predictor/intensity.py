@@ -139,6 +139,12 @@ class IntensityMapping:
             return np.broadcast_to(grey[..., None], (*grey.shape, 3))
         return np.stack([shown[c] for c in self.channels], axis=-1)
 
+    def grey(self, frame: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the brightness of a frame, or any window of one, (H, W) float32 in 0..1."""
+        seen = self.apply(frame)
+        grey: NDArray[np.float32] = seen[..., 0] if seen.strides[-1] == 0 else seen.mean(axis=-1)
+        return grey
+
     def _scale(self, plane: NDArray[Any], channel: int) -> NDArray[np.float32]:
         low, high = self.low[channel], self.high[channel]
         if high <= low:

@@ -222,8 +222,7 @@ def _cells(
         places = start + cell * np.arange(cells)[:, None] + within
         # Outside of the frame its border goes on.
         samples.append(places.ravel().clip(0, size - 1))
-    seen = mapping.apply(frame[np.ix_(*samples)])
-    return _means(seen[..., 0] if seen.strides[-1] == 0 else seen.mean(axis=-1), count)
+    return _means(mapping.grey(frame[np.ix_(*samples)]), count)
 
 
 def _means(pixels: NDArray[np.floating], cell: int) -> FloatArray:

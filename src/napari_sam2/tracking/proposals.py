@@ -161,13 +161,13 @@ def _from_ends(masklets: MaskletSet | Sequence[Masklet]) -> list[DivisionProposa
 
 
 def _ended(masklet: Masklet) -> DivisionProposal | None:
-    """Find the frame on which a run has ended an object because it had divided."""
-    records = dict(masklet.records)
-    for frame in sorted(t for t, record in records.items() if record.has_ended):
-        before = records.get(frame - 1)
-        if before is not None and before.visible:
-            return DivisionProposal(masklet.object_id, frame, records[frame].predicted_iou)
-    return None
+    """Find the frame from which on a run has ended an object because it had divided."""
+    frame, ended = max(masklet.frames, default=0), None
+    while (record := masklet.records.get(frame)) is not None and record.has_ended:
+        frame, ended = frame - 1, record
+    if ended is None or record is None or not record.visible:
+        return None
+    return DivisionProposal(masklet.object_id, frame + 1, ended.predicted_iou)
 
 
 def _halved(

@@ -67,8 +67,6 @@ def save_run(folder: Path, state: RunState, learners: Learners) -> Path:
     OSError
         When the disk is full; the last checkpoint stays.
     """
-    path = folder / CHECKPOINT
-    part = path.with_suffix(".part")
     values = {
         "state": asdict(state),
         "model": learners.model.state_dict(),
@@ -76,6 +74,18 @@ def save_run(folder: Path, state: RunState, learners: Learners) -> Path:
         "head": learners.head.state_dict(),
         "optimiser": learners.optimiser.state_dict(),
     }
+    return write_checkpoint(folder / CHECKPOINT, values)
+
+
+def write_checkpoint(path: Path, values: Mapping[str, object]) -> Path:
+    """Write what `torch.load` reads, replacing a file whole.
+
+    Raises
+    ------
+    OSError
+        When the disk is full; the last file stays.
+    """
+    part = path.with_suffix(".part")
     try:
         torch.save(values, part)
     except (OSError, RuntimeError) as error:
@@ -168,7 +178,6 @@ def export_average(
     """
     saved = _read(folder)
     average = shift_presence(saved["average"], presence)
-    tensors = {k: _halve(v) for k, v in average.items()}
     state = RunState(**saved["state"])
     metadata = {
         "format": "napari-sam2",
@@ -177,9 +186,16 @@ def export_average(
         "steps": str(state.step),
         "seconds": str(round(state.elapsed)),
     }
+    return write_weights(average, target, metadata)
+
+
+def write_weights(
+    tensors: Mapping[str, torch.Tensor], target: Path, metadata: dict[str, str]
+) -> Path:
+    """Write half-precision safetensors, replacing a file whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_suffix(".part")
-    save_file(tensors, part, metadata=metadata)
+    save_file({name: _halve(value) for name, value in tensors.items()}, part, metadata=metadata)
     part.chmod(0o644)
     part.replace(target)
     return target

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
 from napari_sam2.model.division import GRID, DivisionNet
+from napari_sam2.predictor.division_crops import BELOW, RANGE
+from napari_sam2.training.checkpointing import write_checkpoint, write_weights
 from napari_sam2.training.division_data import DivisionSamples
 
 __all__ = ["DivisionOptions", "export_division_net", "measure_divisions", "train_divisions"]
@@ -20,6 +22,12 @@ _STATE = "division.pt"
 _BUMP = 1.0  # deviation of a daughter's place, in cells of the map
 _PLACES_WEIGHT = 10.0  # a map is nothing nearly everywhere
 _CHUNK = 512
+_SHORTEST = 20  # steps over which a tenth of warm-up is more than one
+
+
+class _Stateful(Protocol):
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,20 @@ def train_divisions(
     -------
     DivisionNet
         In evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If there is less than one batch of samples, none of them divides, or the folder holds a run
+        of other options or samples.
+    OSError
+        When the disk is full; the last epoch stays.
     """
+    if len(samples) < options.batch or not samples.divided.any():
+        raise ValueError(
+            f"{int(samples.divided.sum())} divisions among {len(samples)} samples are not enough "
+            f"for a batch of {options.batch}: draw more movies"
+        )
     torch.manual_seed(options.seed)
     net = DivisionNet()
     steps = len(samples) // options.batch * options.epochs
@@ -92,10 +113,12 @@ def train_divisions(
         net.parameters(), options.learning_rate, weight_decay=options.weight_decay
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, options.learning_rate, max(steps, 2), pct_start=0.1
+        optimiser, options.learning_rate, max(steps, _SHORTEST), pct_start=0.1
     )
-    parts = {"net": net, "optimiser": optimiser, "schedule": schedule}
-    for epoch in range(_resumed(folder, parts), options.epochs):
+    parts: dict[str, _Stateful] = {"net": net, "optimiser": optimiser, "schedule": schedule}
+    plan = {**asdict(options), "samples": len(samples)}
+    folder.mkdir(parents=True, exist_ok=True)
+    for epoch in range(_resumed(folder / _STATE, plan, parts), options.epochs):
         # Each epoch draws by its own seed, so that one that is resumed sees what it would have.
         torch.manual_seed(options.seed + 1000 * (epoch + 1))
         net.train()
@@ -109,7 +132,8 @@ def train_divisions(
             optimiser.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        _save(folder, parts, epoch + 1)
+        states = {name: part.state_dict() for name, part in parts.items()}
+        write_checkpoint(folder / _STATE, {"plan": plan, "epochs": epoch + 1, **states})
         figures = measure_divisions(net, kept_back)
         say(
             f"epoch {epoch + 1}: loss {sum(losses) / max(len(losses), 1):.4f}, mean precision "
@@ -137,12 +161,7 @@ def measure_divisions(net: DivisionNet, samples: DivisionSamples) -> DivisionFig
 
 def export_division_net(net: DivisionNet, target: Path) -> Path:
     """Write weights in half precision."""
-    halves = {
-        name: value.half().contiguous() if value.is_floating_point() else value.contiguous()
-        for name, value in net.state_dict().items()
-    }
-    save_file(halves, target, {"network": "division"})
-    return target
+    return write_weights(net.state_dict(), target, {"network": "division"})
 
 
 def _batches(samples: DivisionSamples, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -162,13 +181,13 @@ def _varied(crops: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     if torch.rand(()) < 0.5:
         crops, places = crops.transpose(2, 3), places.flip(-1)
     rows = len(crops)
-    shown = 2.25 * crops[:, :3] - 0.25
+    shown = RANGE * crops[:, :3] - BELOW
     gamma = torch.exp(0.25 * torch.randn(rows, 1, 1, 1))
     gain = torch.exp(0.2 * torch.randn(rows, 1, 1, 1) + 0.08 * torch.randn(rows, 3, 1, 1))
     shown = gain * shown.clamp(min=0) ** gamma + 0.04 * torch.randn(rows, 1, 1, 1)
     shown = torch.where(torch.rand(rows, 1, 1, 1) < 0.1, 1 - shown, shown)
     shown = shown + 0.15 * torch.rand(rows, 1, 1, 1) ** 3 * torch.randn(shown.shape)
-    return torch.cat([((shown + 0.25) / 2.25).clamp(0, 1), crops[:, 3:]], 1), places
+    return torch.cat([((shown + BELOW) / RANGE).clamp(0, 1), crops[:, 3:]], 1), places
 
 
 def _places_loss(logits: Tensor, places: Tensor) -> Tensor:
@@ -188,20 +207,16 @@ def _bumps(places: Tensor) -> Tensor:
     return (near[:, :, 0, :, None] * near[:, :, 1, None, :]).amax(1)
 
 
-def _save(folder: Path, parts: dict[str, object], epochs: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    states = {name: part.state_dict() for name, part in parts.items()}  # type: ignore[attr-defined]
-    part = folder / f"{_STATE}.part"
-    torch.save({"epochs": epochs, **states}, part)
-    part.replace(folder / _STATE)
-
-
-def _resumed(folder: Path, parts: dict[str, object]) -> int:
+def _resumed(path: Path, plan: dict[str, object], parts: dict[str, _Stateful]) -> int:
     """Bring a run back and return how many epochs it has done."""
-    path = folder / _STATE
     if not path.is_file():
         return 0
     saved = torch.load(path, map_location="cpu", weights_only=True)
+    if saved["plan"] != plan:
+        raise ValueError(
+            f"{path} is of another run ({saved['plan']}, this one is {plan}): name another folder, "
+            "or give the options and movies that it was made with"
+        )
     for name, part in parts.items():
-        part.load_state_dict(saved[name])  # type: ignore[attr-defined]
+        part.load_state_dict(saved[name])
     return int(saved["epochs"])

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from napari_sam2.widgets.messages import DivisionsProposed
 
 if TYPE_CHECKING:
+    from napari_sam2.masklets import MaskRecord
     from napari_sam2.planes import PlaneGrid
     from napari_sam2.predictor.session import VideoSession
     from napari_sam2.tracking.projection import Projection
     from napari_sam2.tracking.proposals import DivisionProposal, DivisionWatch
+
+Point = tuple[float, float]
 
 LOOK_SECONDS = 2.0
 """During a run divisions are looked for so often."""
@@ -27,7 +30,7 @@ class DivisionLook:
         self._watches: dict[str, DivisionWatch] = {}
         self._projections: dict[str, Projection] = {}
         self._proposed: tuple[DivisionProposal, ...] = ()
-        self._placed: dict[tuple[str, DivisionProposal], DivisionProposal] = {}
+        self._places: dict[tuple[str, int], tuple[MaskRecord, tuple[Point, ...]]] = {}
         self._looked = 0.0
 
     @property
@@ -43,7 +46,7 @@ class DivisionLook:
         """Drop what is known of a movie."""
         self._watches.pop(key, None)
         self._projections.pop(key, None)
-        self._placed = {known: one for known, one in self._placed.items() if known[0] != key}
+        self._places = {known: one for known, one in self._places.items() if known[0] != key}
 
     def look(self, key: str, session: VideoSession | None) -> None:
         """Post where objects of a session seem to divide, if that is news."""
@@ -75,10 +78,14 @@ class DivisionLook:
         record = session.masklets.record(mother, frame)
         if proposal.daughters or record is None or not record.has_ended:
             return proposal
-        if (key, proposal) not in self._placed:
+        last = session.masklets.record(mother, frame - 1)
+        if last is None:
+            return proposal
+        known, places = self._places.get((key, mother), (None, ()))
+        if known is not last:
             places = daughters_of(session, mother, frame) or ()
-            self._placed[key, proposal] = replace(proposal, places=places)
-        return self._placed[key, proposal]
+            self._places[key, mother] = last, places
+        return replace(proposal, places=places)
 
 
 def _on_plane(
