@@ -16,7 +16,7 @@ from scipy import ndimage
 from napari_sam2.training.synthetic import SyntheticMovie, dividing_cells, random_movie
 from napari_sam2.training.synthetic.files import MovieFiles, track_table
 from napari_sam2.training.synthetic.limbs import Limbs, limbed_patch
-from napari_sam2.training.synthetic.mitosis import PLATES, Mitosis, random_mitosis
+from napari_sam2.training.synthetic.mitosis import PLATES, Mitosis, Way, random_mitosis
 from napari_sam2.training.synthetic.movie import KINDS
 from napari_sam2.training.synthetic.painter import Optics, Painter
 from napari_sam2.training.synthetic.population import Habit, Population
@@ -257,6 +257,32 @@ def test_nuclei_that_pinch_have_a_waist_and_part_along_their_length() -> None:
     assert all(not body.waist for body in daughters)
 
 
+def test_chromosomes_gather_and_part_in_a_cell_that_is_still_one() -> None:
+    way = Mitosis("veiled", before=5, parted=2, tied=1, gain=1.5, veil=0.3, born=1.1, parting=0.7)
+    habit = Habit(diameter=40, speed=0.0, turning=0.0, fill=0.02, mitosis=way, fading=0.0)
+    population = Population(np.random.default_rng(0), (128, 128), habit)
+    (cell,) = population._cells[:1]
+    cell.divides_in, label = way.before, cell.body.label
+    painter = Painter(np.random.default_rng(0), (128, 128), Optics(texture=0.0, background=0.0))
+    stages = []
+    for _ in range(way.before):
+        population.step()
+        (body,) = (b for b in population.bodies() if b.label == label)
+        image, labels = painter.frame([body])
+        stages.append((body, image, int((labels == label).sum())))
+    areas = [area for _, _, area in stages]
+    assert min(areas) > 0.6 * max(areas), "the mask is of the whole cell throughout"
+    spread = [float(np.abs(body.holes[:, 0]).mean()) for body, _, _ in stages]
+    assert spread[1] < spread[0], "a plate"
+    assert spread[2] < spread[3] < spread[4], "two that part"
+    assert [body.waist > 0 for body, _, _ in stages] == [False] * 4 + [True]
+    body, image, _ = stages[3]
+    bright = image.max()
+    assert image[round(body.y), round(body.x)] < 0.6 * bright, "dim between both"
+    population.step()
+    assert list(population.lineage.values()) == [label, label]
+
+
 def test_a_division_between_two_frames_shows_no_stage_of_it() -> None:
     _, (mother,), daughters = _division(replace(PLATES, before=0, condensed=0.0, parting=1.2))
     assert mother.condensed == 0
@@ -266,9 +292,11 @@ def test_a_division_between_two_frames_shows_no_stage_of_it() -> None:
 
 def test_movies_divide_in_every_way() -> None:
     rng = np.random.default_rng(0)
-    drawn = [random_mitosis(rng, {"plate": 1, "round": 1, "pinch": 1}) for _ in range(300)]
-    assert {one.way for one in drawn} == {"plate", "round", "pinch"}
-    assert {one.before for one in drawn} == set(range(6))
+    shares: dict[Way, float] = {"plate": 1, "round": 1, "pinch": 1, "veiled": 1}
+    drawn = [random_mitosis(rng, shares) for _ in range(400)]
+    assert {one.way for one in drawn} == set(shares)
+    assert {one.before for one in drawn} == set(range(7))
+    assert {(one.parted, one.tied) for one in drawn if one.way == "veiled"} > {(0, 0), (2, 1)}
     far = [one.parting for one in drawn if one.way == "plate"]
     assert min(far) < 0.4
     assert max(far) > 1.2

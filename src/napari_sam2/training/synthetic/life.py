@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from napari_sam2.training.synthetic.chromosomes import chromosomes
 from napari_sam2.training.synthetic.mitosis import Mitosis
 from napari_sam2.training.synthetic.shapes import Body
 
@@ -67,6 +68,9 @@ def shape_by_stage(cell: Cell, mitosis: Mitosis) -> None:
     mitosis : Mitosis
         How cells divide; death takes as long.
     """
+    if mitosis.way == "veiled" and cell.divides_in and cell.divides_in <= mitosis.before:
+        _shape_veiled(cell, mitosis, cell.divides_in - 1)
+        return
     body, is_pinch = cell.body, mitosis.way == "pinch"
     stage, goal = mitosis.condensed * max(0.0, 1 - cell.age / (mitosis.after + 1)), mitosis.born
     body.waist = 0.0
@@ -88,6 +92,23 @@ def shape_by_stage(cell: Cell, mitosis: Mitosis) -> None:
         body.elongation = cell.rest_elongation + gone * (1.0 - cell.rest_elongation)
         body.brightness = cell.rest_brightness * (1 + (0.5 + mitosis.gain) * gone)
         body.condensed, body.calm = gone, 0.5 * gone
+
+
+def _shape_veiled(cell: Cell, mitosis: Mitosis, left: int) -> None:
+    """Set the look of a cell that stays one for ``left`` more frames after this one."""
+    body, late = cell.body, mitosis.parted + mitosis.tied
+    early = max(mitosis.before - late, 1)
+    gathered = min((mitosis.before - left) / early, 1.0)
+    # Chromosomes part fast, then slowly.
+    parted = (max(late - left, 0) / max(late, 1)) ** 0.5
+    is_tied = left < mitosis.tied
+    body.holes = chromosomes(body.label, gathered, parted, mitosis.gain / mitosis.veil)
+    body.radius = cell.rest_radius * (1 - mitosis.shrinks * gathered)
+    body.elongation = cell.rest_elongation * (1 - gathered) + gathered
+    body.elongation += parted * (mitosis.goal - body.elongation)
+    body.brightness = cell.rest_brightness * (1 + gathered * (mitosis.veil - 1))
+    body.waist = _WAIST * parted * is_tied
+    body.calm = gathered
 
 
 def fragments(body: Body, rng: np.random.Generator) -> list[Body]:

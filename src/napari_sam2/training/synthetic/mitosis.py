@@ -10,8 +10,9 @@ import numpy as np
 from napari_sam2.training.synthetic.shapes import Body
 
 #: ``plate``: chromosomes gather in a plate that splits; ``round``: the whole cell rounds up;
-#: ``pinch``: it grows long and is tied off in the middle.
-Way = Literal["plate", "round", "pinch"]
+#: ``pinch``: it grows long and is tied off in the middle; ``veiled``: the stain fills the whole
+#: cell while bright chromosomes gather and part in it, and it is tied off only then.
+Way = Literal["plate", "round", "pinch", "veiled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Mitosis:
 
     Attributes
     ----------
-    way : {"plate", "round", "pinch"}
+    way : {"plate", "round", "pinch", "veiled"}
     before, after : int
         Frames of condensation before a division, and of relaxation after it; 0 shows none.
     gain : float
@@ -40,6 +41,11 @@ class Mitosis:
         Deviation of the logarithm of the parting from cell to cell.
     tilt : float
         Deviation of the axis on which they part from that of the mother, radians.
+    parted, tied : int
+        Of the frames before a ``veiled`` division, those on which chromosomes have parted in what
+        is still one cell, and, after these, those on which it is being tied off.
+    veil : float
+        How bright that cell is beside its chromosomes, in parts of its brightness before.
     """
 
     way: Way = "round"
@@ -52,16 +58,19 @@ class Mitosis:
     parting: float = 0.48
     spread: float = 0.0
     tilt: float = 0.15
+    parted: int = 0
+    tied: int = 0
+    veil: float = 0.3
 
     @property
     def shrinks(self) -> float:
         """Part of the radius that full condensation takes away."""
-        return {"plate": 0.5, "round": 0.2, "pinch": -0.05}[self.way]
+        return {"plate": 0.5, "round": 0.2, "pinch": -0.05, "veiled": 0.1}[self.way]
 
     def axis(self, mother: Body, rng: np.random.Generator) -> float:
         """Draw the direction in which the daughters part, radians."""
         # Across a plate, and along everything else that is longer than wide.
-        across = np.pi / 2 if self.way != "pinch" else 0.0
+        across = np.pi / 2 if self.way in ("plate", "round") else 0.0
         return float(mother.angle + across + rng.normal(0, self.tilt))
 
     def distance(self, rng: np.random.Generator) -> float:
@@ -90,6 +99,8 @@ def random_mitosis(rng: np.random.Generator, shares: dict[Way, float]) -> Mitosi
     ways = list(shares)
     weights = np.array(list(shares.values()))
     way = ways[int(rng.choice(len(ways), p=weights / weights.sum()))]
+    if way == "veiled":
+        return _veiled(rng)
     nearest, farthest = {"plate": (0.28, 1.5), "round": (0.45, 1.1), "pinch": (0.6, 1.0)}[way]
     return Mitosis(
         way=way,
@@ -102,4 +113,23 @@ def random_mitosis(rng: np.random.Generator, shares: dict[Way, float]) -> Mitosi
         parting=float(np.exp(rng.uniform(np.log(nearest), np.log(farthest)))),
         spread=float(rng.uniform(0.05, 0.3)),
         tilt=float(rng.uniform(0.1, 0.5)) if way != "pinch" else 0.12,
+    )
+
+
+def _veiled(rng: np.random.Generator) -> Mitosis:
+    parted, tied = int(rng.integers(0, 3)), int(rng.integers(0, 2))
+    return Mitosis(
+        way="veiled",
+        before=parted + tied + int(rng.integers(1, 4)),
+        after=int(rng.integers(1, 5)),
+        gain=float(rng.uniform(0.8, 2.5)),
+        goal=float(rng.uniform(1.2, 1.8)),
+        born=float(rng.uniform(1.0, 1.3)),
+        condensed=float(rng.uniform(0.0, 0.4)),
+        parting=float(rng.uniform(0.6, 0.9)),
+        spread=float(rng.uniform(0.02, 0.15)),
+        tilt=0.1,
+        parted=parted,
+        tied=tied,
+        veil=float(rng.uniform(0.12, 0.6)),
     )

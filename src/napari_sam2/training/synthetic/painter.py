@@ -111,13 +111,20 @@ class Painter:
         # A nucleus is a lens: brighter where it is thicker.
         border = np.float32(optics.dim_border + (1 - optics.dim_border) * body.condensed)
         inside *= border + (1 - border) * np.sqrt(depth * (2 - depth))
+        bright = np.zeros_like(inside)
         for u, v, size, darkness in body.holes:
             reach = np.float32(max(size * body.radius, 0.8))
             away = (patch.u - np.float32(u * body.radius)) ** 2
             away += (patch.v - np.float32(v * body.radius)) ** 2
             # Never quite round.
             fade = np.exp(-((away * np.maximum(1 + 0.2 * tile, 0.3) / reach**2) ** 2))
-            inside *= 1 - np.float32(darkness * (1 - body.condensed)) * fade
+            strength = np.float32(darkness * (1 - body.condensed)) * fade
+            if darkness < 0:
+                # Light does not multiply where spots lie on each other.
+                np.maximum(bright, -strength, out=bright)
+            else:
+                inside *= 1 - strength
+        inside *= 1 + bright
         gain = body.brightness * (0.15 + 0.85 * body.focus)
         return np.asarray(np.float32(gain) * inside, np.float32)
 
