@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor
 
@@ -22,6 +23,7 @@ from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.prompt_tensors import Geometry, only_click
 from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.predictor.second_question import boxed, refined
 from napari_sam2.predictor.session import (
     ConditionedFrame,
     ObjectState,
@@ -130,7 +132,36 @@ class Answerer:
             better = planner.view_of(box_around(geometry, seen)[0], None, (), gamma)
             if better != view:
                 answered = self._look(session, object_id, frame, geometry, better, prompts)
-        return answered
+        return self._ask_again(session, object_id, frame, answered)
+
+    def _ask_again(
+        self, session: VideoSession, object_id: int, frame: int, answered: PromptedFrame
+    ) -> PromptedFrame:
+        """Ask a first click on a new object again, with the box of its answer."""
+        prompts, click = answered.prompts, only_click(answered.prompts)
+        is_new = not self._recalls(session, object_id, frame) and (
+            _seen_before(session, object_id, frame, prompts) is None
+        )
+        is_asked = is_new and click is not None and click.positive
+        if not (is_asked and self._options.asks_again(self._model.config)):
+            return answered
+        geometry = boxed(Geometry.of(prompts), record_of_answer(answered))
+        if geometry is None:
+            return answered
+        features, mirror = self._features(session, frame, answered.view, is_alone=True)
+        question = self._question(geometry, features, mirror=mirror)
+        second = answer(self._model, self._runtime, question, answered.view)
+        return replace(answered, prediction=refined(answered.prediction, second))
+
+    def _question(self, geometry: Geometry, features: ImageFeatures, **rest: Any) -> Question:
+        """Return a question with what the options say of masks."""
+        return Question(
+            geometry,
+            features,
+            clicked_pieces=self._options.keeps_clicked_pieces(self._model.config),
+            max_hole=self._options.max_hole,
+            **rest,
+        )
 
     def second_view(
         self, session: VideoSession, frame: int, yx: tuple[float, float], first: View
@@ -153,13 +184,7 @@ class Answerer:
         planner = ViewPlanner.of(self._options, self._model.config, session.shape[1:])
         geometry = Geometry.of((PointPrompt(1, frame, yx),))
         features, mirror = self._features(session, frame, first, is_alone=True)
-        question = Question(
-            geometry,
-            features,
-            mirror=mirror,
-            clicked_pieces=self._options.keeps_clicked_pieces(self._model.config),
-            max_hole=self._options.max_hole,
-        )
+        question = self._question(geometry, features, mirror=mirror)
         logits = answer(self._model, self._runtime, question, first).logits[0, 0]
         seen = record_of(logits, first, 1.0, 0.0, prompted=True)
         gamma = gamma_of(planner, session, frame, first, seen, geometry)
@@ -181,14 +206,9 @@ class Answerer:
         conditioned = (
             self._conditioned(session, object_id, frame, view, features) if recalls else None
         )
-        question = Question(
-            geometry,
-            features,
-            conditioned=conditioned,
-            mirror=mirror,
-            previous=self._previous(session, object_id, frame, view, prompts),
-            clicked_pieces=self._options.keeps_clicked_pieces(self._model.config),
-            max_hole=self._options.max_hole,
+        previous = self._previous(session, object_id, frame, view, prompts)
+        question = self._question(
+            geometry, features, conditioned=conditioned, mirror=mirror, previous=previous
         )
         return PromptedFrame(prompts, view, answer(self._model, self._runtime, question, view))
 

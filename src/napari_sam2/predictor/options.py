@@ -229,6 +229,15 @@ class PredictorOptions:
             "where views follow objects.",
         ),
     )
+    second_question: Twice = field(
+        default="auto",
+        metadata=_about(
+            "Second question",
+            "On answers the first click on a new object, and then the same click with the box and "
+            "the centre of that answer, and takes the mean of both; off takes the first answer, as "
+            "the reference does. Auto is on where views follow objects.",
+        ),
+    )
     brighten: Twice = field(
         default="auto",
         metadata=_about(
@@ -277,6 +286,12 @@ class PredictorOptions:
         """Whether new objects are looked at in a mirror too with this network."""
         return self.second_opinion == "on" or (
             self.second_opinion == "auto" and self.follows(config)
+        )
+
+    def asks_again(self, config: SAM2Config) -> bool:
+        """Whether first clicks are asked again with the box of their answer with this network."""
+        return self.second_question == "on" or (
+            self.second_question == "auto" and self.follows(config)
         )
 
     def doubts(self, config: SAM2Config) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from napari_sam2.model.outputs import DecoderOutput
 
-__all__ = ["agreed"]
+__all__ = ["agreed", "mean_logits"]
 
 _CERTAIN = 1e-4
 """Probabilities of the mean are kept this far from 0 and 1: logits of 9.2 at most."""
@@ -37,13 +37,17 @@ def agreed(first: DecoderOutput, mirrored: DecoderOutput) -> DecoderOutput:
         the mean one times the IoU of the two masks. Tokens are those of the first.
     """
     logits = mirrored.logits.flip(-1)
-    probability = (first.logits.float().sigmoid() + logits.float().sigmoid()) / 2
     return replace(
         first,
-        logits=torch.logit(probability, _CERTAIN),
+        logits=mean_logits(first.logits, logits),
         ious=(first.ious + mirrored.ious) / 2 * _overlap(first.logits > 0, logits > 0),
         object_score=(first.object_score + mirrored.object_score) / 2,
     )
+
+
+def mean_logits(one: Tensor, other: Tensor) -> Tensor:
+    """Return the logits of the mean of the probabilities of two tensors of logits."""
+    return torch.logit((one.float().sigmoid() + other.float().sigmoid()) / 2, _CERTAIN)
 
 
 def _overlap(one: Tensor, other: Tensor) -> Tensor:
