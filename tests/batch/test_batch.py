@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from tests import dividing_cell
 from tests.batch.conftest import draw
 
 from napari_sam2.batch.checkpoint import Checkpoint
@@ -22,8 +23,10 @@ from napari_sam2.batch.plan import plan_batch
 from napari_sam2.batch.report import REPORT, TABLE
 from napari_sam2.batch.runner import run_batch
 from napari_sam2.io.import_session import import_session
+from napari_sam2.io.prompts_file import write_prompts
 from napari_sam2.io.session_file import read_session
 from napari_sam2.io.spilled_masks import SpilledMasks
+from napari_sam2.prompts import PointPrompt
 
 
 def plan_of(source, out, **common):
@@ -136,6 +139,45 @@ def test_objects_are_found_and_a_run_that_is_cut_finds_the_same(newcomer_movie, 
             with pytest.raises(PowerCut):
                 run_movie(job)
     assert run_movie(job).starts == 4
+    assert digest(tmp_path / "cut/a") == expected
+
+
+@pytest.fixture
+def dividing_movie(tmp_path) -> Path:
+    """A cell that is clicked on the first frame, and divides."""
+    folder = tmp_path / "dividing"
+    folder.mkdir()
+    tifffile.imwrite(folder / "a.tif", dividing_cell.movie())
+    write_prompts(folder / "a.prompts.json", [PointPrompt(1, 0, (64.0, 64.0))])
+    return folder
+
+
+def test_daughters_are_taken_on_and_a_run_that_is_cut_takes_on_the_same(
+    dividing_movie, tmp_path, digest
+):
+    (whole,) = plan_of(dividing_movie, tmp_path / "whole", divided="daughters").jobs
+    run_movie(whole)
+    expected = digest(tmp_path / "whole/a")
+    found = read_session(tmp_path / "whole/a/a.sam2").document
+    born = dividing_cell.DIVIDES
+    assert found.lineage == {2: 1, 3: 1}
+    assert found.info(1).last == born - 1
+    labels = tifffile.imread(tmp_path / "whole/a/a.labels.tif")
+    for t in range(dividing_cell.FRAMES):
+        ids = {int(labels[t, 64, x]) for x in ((64,) if t < born else (79, 49))}
+        assert ids == ({1} if t < born else {2, 3}), t
+    (job,) = plan_of(dividing_movie, tmp_path / "cut", divided="daughters").jobs
+    for place, after in (
+        ("before the state is kept", born + 1),
+        ("between state and masks", 2),
+        ("after the masks", 3),
+        ("in the outputs", 1),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            cut(patch, place, after)
+            with pytest.raises(PowerCut):
+                run_movie(job)
+    assert run_movie(job).starts == 5
     assert digest(tmp_path / "cut/a") == expected
 
 

@@ -85,6 +85,7 @@ def test_everything_that_is_wrong_is_said_at_once(make_movie, tmp_path):
         JobSpec(movie=movie, prompts=prompts, out=out, name="w", divided="no"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="m", motion="no"),
         JobSpec(movie=movie, automatic=True, diameter=1.0, out=out, name="v"),
+        JobSpec(movie=movie, automatic=True, divided="daughters", out=out, name="x"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="other"),
         JobSpec(movie=movie, prompts=prompts, out=out, name="good"),
     ]
@@ -94,6 +95,7 @@ def test_everything_that_is_wrong_is_said_at_once(make_movie, tmp_path):
         "none.tif does not exist", "text.tif is no TIFF", "its prompts come from none",
         "no.json does not exist", "no format 'docx'", "frame 99 is outside", "no network 'sam9'",
         "direction is 'up'", "divided is 'no'", "motion is 'no'", "diameter is 1.0",
+        "leave `divided` out",
         "files that no batch wrote", "2 jobs would write",
     ]  # fmt: skip
     assert len(caught.value.problems) == len(expected)

@@ -320,6 +320,25 @@ def test_a_cell_that_has_divided_ends_unless_it_is_to_be_followed(command, tmp_p
     assert (areas["follow"][born:] > 0).all()
 
 
+def test_daughters_of_a_cell_that_has_divided_are_taken_on(command, tmp_path):
+    tifffile.imwrite(tmp_path / "cell.tif", dividing_cell.movie(), metadata={"axes": "TYX"})
+    out, born = tmp_path / "out", dividing_cell.DIVIDES
+    given = ("track", tmp_path / "cell.tif", "--point", "0,64,64", "--divided", "daughters")
+    done = command(*given, "--out", out)
+    assert done.status == 0, done.err
+    labels = tifffile.imread(out / "labels.tif")
+    assert set(np.unique(labels[:born])) == {0, 1}
+    assert all({int(one[64, 79]), int(one[64, 49])} == {2, 3} for one in labels[born:])
+    prompts = read_prompts(out / "prompts.json")
+    assert [(one.object_id, one.frame) for one in prompts] == [
+        (1, 0), *[(2, born)] * 2, *[(3, born)] * 2
+    ]  # fmt: skip
+    assert read_tracks(out / "tracks.csv").graph == {2: [1], 3: [1]}
+    refused = command(*given, "--auto", "--out", tmp_path / "other")
+    assert refused.status == 2
+    assert "leave --divided out" in refused.err
+
+
 def test_a_cell_is_followed_over_a_jump_of_the_stage_unless_motion_is_off(command, tmp_path):
     images, masks = jumping_stage.jumping()
     tifffile.imwrite(tmp_path / "cells.tif", images, metadata={"axes": "TYX"})

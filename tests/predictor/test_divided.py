@@ -8,7 +8,7 @@ from tests.dividing_cell import DIVIDES, FRAMES, SIDE, movie, truth
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
-from napari_sam2.predictor.divided import comes_apart
+from napari_sam2.predictor.divided import comes_apart, is_two_lobed
 from napari_sam2.predictor.divisions import divided_on, has_ended
 from napari_sam2.predictor.options import Direction, Divided, PredictorOptions, PropagateOptions
 from napari_sam2.predictor.runtime import Runtime
@@ -111,10 +111,8 @@ def test_what_has_ended_stays_ended(record, expected) -> None:
     assert not has_ended(session, 1, (7, 1)), "a person says that it lives"
 
 
-def judged(
-    before: list[np.ndarray], mask: np.ndarray, iou: float = 0.9, born: bool = False
-) -> bool:
-    """Say whether a cell drawn on frame 5, with these masks since, has ended by the last one."""
+def judged(before: list[np.ndarray], mask: np.ndarray, iou: float = 0.9, born: bool = False) -> str:
+    """Say how a cell drawn on frame 5, with these masks since, looks on the last one."""
     session = VideoSession.open(movie())
     session.add(MaskPrompt(1, 5, before[0]))
     if born:
@@ -123,7 +121,10 @@ def judged(
     for frame, drawn in enumerate([*before[1:], mask], start=6):
         session.masklets.write(1, frame, MaskRecord.from_mask(drawn, predicted_iou=iou))
     record = session.masklets.record(1, 5 + len(before))
-    return comes_apart(session, 1, (5 + len(before), 1), record)
+    last = 5 + len(before)
+    if comes_apart(session, 1, (last, 1), record):
+        return "apart"
+    return "two-lobed" if is_two_lobed(session, 1, last, record) else "one"
 
 
 def disc(y: int, x: int, radius: float) -> np.ndarray:
@@ -135,34 +136,34 @@ CELL, DAUGHTERS = disc(64, 64, 18), disc(64, 44, 12) | disc(64, 84, 12)
 
 
 def test_soon_after_a_prompt_two_daughters_that_lie_apart_end_their_mother() -> None:
-    assert judged([CELL], DAUGHTERS)
-    assert judged([CELL, disc(64, 64, 9)], DAUGHTERS), "she was small just before"
+    assert judged([CELL], DAUGHTERS) == "apart"
+    assert judged([CELL, disc(64, 64, 9)], DAUGHTERS) == "apart", "she was small just before"
     assert states(run(prompts=(DIVIDES - 3,))).lstrip("-") == "wwwxxxxxx"[: FRAMES - DIVIDES + 3]
 
 
-def test_soon_after_a_prompt_two_lobes_do_not() -> None:
+def test_soon_after_a_prompt_two_lobes_say_nothing() -> None:
     lobes = disc(64, 52, 14) | disc(64, 76, 14)
     assert halves(MaskRecord.from_mask(lobes)) is not None
-    assert not judged([CELL], lobes)
-    assert judged([CELL] * 7, lobes)
+    assert judged([CELL], lobes) == "one"
+    assert judged([CELL] * 7, lobes) == "two-lobed"
 
 
 def test_a_bad_mask_in_pieces_is_no_division() -> None:
-    assert not judged([CELL], DAUGHTERS, iou=0.6)
+    assert judged([CELL], DAUGHTERS, iou=0.6) != "apart"
 
 
 def test_a_daughter_whose_mask_takes_in_her_sister_lives() -> None:
-    assert not judged([disc(64, 44, 12)], DAUGHTERS)
-    assert not judged([CELL], DAUGHTERS, born=True)
+    assert judged([disc(64, 44, 12)], DAUGHTERS) != "apart"
+    assert judged([CELL], DAUGHTERS, born=True) != "apart"
 
 
 @pytest.mark.parametrize("frames", [1, 8])
 def test_one_daughter_and_a_piece_of_the_other_end_their_mother(frames: int) -> None:
     piece = disc(64, 84, 5)
-    assert judged([CELL] * frames, disc(64, 44, 12) | piece)
-    assert not judged([CELL] * frames, CELL | disc(64, 100, 7)), "she has lost nothing"
-    assert not judged([CELL] * frames, disc(64, 44, 12) | disc(64, 62, 5)), "no gap"
-    assert not judged([CELL] * frames, disc(64, 44, 12) | disc(64, 84, 2)), "a crumb"
+    assert judged([CELL] * frames, disc(64, 44, 12) | piece) == "apart"
+    assert judged([CELL] * frames, CELL | disc(64, 100, 7)) != "apart", "she has lost nothing"
+    assert judged([CELL] * frames, disc(64, 44, 12) | disc(64, 62, 5)) != "apart", "no gap"
+    assert judged([CELL] * frames, disc(64, 44, 12) | disc(64, 84, 2)) != "apart", "a crumb"
 
 
 def test_a_large_mask_is_judged_as_a_small_one() -> None:
@@ -173,5 +174,5 @@ def test_a_large_mask_is_judged_as_a_small_one() -> None:
     two, one = (
         MaskRecord.from_mask(np.kron(truth(t), np.ones((8, 8), bool))) for t in (DIVIDES, 0)
     )
-    assert comes_apart(session, 1, (12, 1), two)
-    assert not comes_apart(session, 1, (12, 1), one)
+    assert is_two_lobed(session, 1, 12, two)
+    assert not is_two_lobed(session, 1, 12, one)

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.division import load_division_net
-from napari_sam2.predictor.division_crops import SIDE, DivisionWindow, division_crops
+from napari_sam2.predictor.divided import is_two_lobed
+from napari_sam2.predictor.division_crops import (
+    SIDE,
+    DivisionWindow,
+    division_crops,
+    frames_around,
+)
 from napari_sam2.predictor.divisions import daughters_of, divided_on
 from napari_sam2.predictor.intensity import IntensityMapping
 from napari_sam2.predictor.runtime import Runtime
@@ -27,7 +33,7 @@ from napari_sam2.training.synthetic import SyntheticMovie, dividing_cells, rando
 @pytest.fixture(scope="module")
 def cells() -> SyntheticMovie:
     """Nuclei that divide, of a seed that nothing was trained on."""
-    return dividing_cells(frames=16, seed=7)
+    return dividing_cells(frames=16, seed=3)
 
 
 def division(cells: SyntheticMovie) -> tuple[int, list[int], int]:
@@ -79,6 +85,33 @@ def test_what_is_followed_well_is_not_asked_about(cells, monkeypatch) -> None:
     assert divided_on(session, (born - 1, 1), {1: record(cells, born - 1, mother)}) == {}
 
 
+def test_an_object_that_never_keeps_its_place_is_not_asked_about(cells) -> None:
+    mother, daughters, born = division(cells)
+    session = followed(cells, mother, born - 4, born - 1)
+    assert divided_on(session, (born, 1), {1: record(cells, born, daughters[0])})
+    others = sorted(set(np.unique(cells.labels[0])) - {0, mother})
+    for frame in (born - 3, born - 2):
+        session.masklets.write(1, frame, record(cells, frame, others[frame % 2]))
+    assert divided_on(session, (born, 1), {1: record(cells, born, daughters[0])}) == {}
+
+
+def test_two_halves_of_a_cell_that_has_not_divided_do_not_end_it(cells) -> None:
+    mothers = set(cells.lineage.values())
+    living = sorted(
+        set(np.unique(cells.labels[0])) & set(np.unique(cells.labels[10])) - {0} - mothers
+    )
+    halved = 0
+    for label in living:
+        session = followed(cells, label, 0, 9)
+        shown = cells.labels[10] == label
+        rows = np.flatnonzero(shown.any(1))
+        shown[(rows[0] + rows[-1]) // 2 - 1 : (rows[0] + rows[-1]) // 2 + 1] = False
+        lobes = MaskRecord.from_mask(shown, predicted_iou=0.6)
+        halved += is_two_lobed(session, 1, 10, lobes)
+        assert divided_on(session, (10, 1), {1: lobes}) == {}
+    assert halved > 3
+
+
 def test_a_daughter_that_a_person_clicked_lives(cells) -> None:
     mother, daughters, born = division(cells)
     session = followed(cells, mother, born - 1, born - 1)
@@ -123,26 +156,32 @@ def test_the_window_is_of_the_cell_and_goes_on_behind_the_border() -> None:
     cell = MaskRecord.from_mask(frame > 0)
     window = DivisionWindow.around(cell)
     assert window.side == pytest.approx(3 * np.sqrt(4 * 144 / np.pi), abs=1)
-    old, before, now, mask = division_crops([frame, frame, frame // 2], cell)
+    old, before, now, after, mask = division_crops([frame, frame, frame // 2, frame // 4], cell)
     assert old.shape == (SIDE, SIDE)
     corner = np.s_[:10, :10]
     assert (before[corner] == before.max()).all()
     assert float(mask[corner].float().mean()) == 0, "no mask outside the frame"
-    assert now.max() < before.max()
+    assert after.max() < now.max() < before.max()
     place = window.place_of((6.0, 3.0))
     assert window.point_at(place) == pytest.approx((6.0, 3.0))
 
 
+def test_at_the_ends_of_a_movie_the_nearest_frames_are_seen() -> None:
+    assert frames_around(5, 9) == (3, 4, 5, 6)
+    assert frames_around(1, 9) == (0, 0, 1, 2)
+    assert frames_around(8, 9) == (6, 7, 8, 8)
+
+
 def test_light_and_range_do_not_matter() -> None:
     rng = np.random.default_rng(0)
-    frames = [rng.integers(100, 200, (40, 40)).astype(np.uint16) for _ in range(3)]
+    frames = [rng.integers(100, 200, (40, 40)).astype(np.uint16) for _ in range(4)]
     cell = MaskRecord.from_mask(disk(40))
     mapping = IntensityMapping((0,), (60000,))
     plain = division_crops(frames, cell).int()
     bright = division_crops([250 * one for one in frames], cell, mapping).int()
     assert int((plain - bright).abs().max()) <= 1
-    even = division_crops([np.full((40, 40), 7, np.uint8)] * 3, cell)
-    assert len(even[:3].unique()) == 1
+    even = division_crops([np.full((40, 40), 7, np.uint8)] * 4, cell)
+    assert len(even[:4].unique()) == 1
 
 
 def disk(side: int) -> NDArray[np.bool_]:

@@ -30,9 +30,9 @@ def samples() -> DivisionSamples:
 
 
 def test_samples_show_divisions_and_where_the_daughters_are(samples) -> None:
-    assert samples.crops.shape == (len(samples), 4, 64, 64)
+    assert samples.crops.shape == (len(samples), 5, 64, 64)
     assert 3 <= int(samples.divided.sum()) < len(samples) / 2
-    assert (samples.crops[:, 3].flatten(1).amax(1) == 255).all(), "each has a mask"
+    assert (samples.crops[:, 4].flatten(1).amax(1) == 255).all(), "each has a mask"
     known = ~samples.places.isnan().flatten(1).any(1)
     assert not (known & ~samples.divided).any()
     assert int(known.sum()) >= 3
@@ -44,9 +44,10 @@ def test_samples_show_divisions_and_where_the_daughters_are(samples) -> None:
 
 def test_drawn_samples_are_kept(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(division_data, "_CHUNK", 2)
-    first = samples_of_movies(5, 2, tmp_path)
-    monkeypatch.setattr(division_data, "random_movie", lambda *_, **__: pytest.fail("drawn again"))
-    again = samples_of_movies(5, 2, tmp_path)
+    first = samples_of_movies(5, 4, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setattr(division_data, "_draw_file", lambda *_: pytest.fail("drawn again"))
+    again = samples_of_movies(5, 4, tmp_path)
     assert torch.equal(first.crops, again.crops)
     assert torch.equal(first.places.nan_to_num(), again.places.nan_to_num())
 
@@ -124,7 +125,7 @@ def _stop_at(epoch: str):
 def test_weights_are_written_and_read(tmp_path) -> None:
     net = DivisionNet().eval()
     again = load_division_net(export_division_net(net, tmp_path / "net.safetensors"))
-    crops = torch.randint(0, 255, (2, 4, 64, 64), dtype=torch.uint8)
+    crops = torch.randint(0, 255, (2, 5, 64, 64), dtype=torch.uint8)
     with torch.inference_mode():
         one, other = net(crops), again(crops)
     assert one.places.shape == (2, GRID, GRID)
@@ -133,7 +134,7 @@ def test_weights_are_written_and_read(tmp_path) -> None:
 
 def test_figures_of_a_network_that_knows_everything() -> None:
     divided = torch.arange(2000) % 10 == 0
-    crops = torch.zeros((2000, 4, 1, 1), dtype=torch.uint8)
+    crops = torch.zeros((2000, 5, 1, 1), dtype=torch.uint8)
     crops[divided] = 9
 
     class Oracle(DivisionNet):

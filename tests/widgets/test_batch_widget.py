@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
@@ -63,6 +65,17 @@ def test_what_a_jobs_file_says_of_workers_is_shown_and_kept(qtbot, tmp_path):
     options.workers_box.setValue(0)
     assert options.cluster.is_here
     assert options.completed(jobs[0]).along == "time"
+
+
+def test_daughters_are_taken_on_where_a_job_says_nothing_of_it(qtbot):
+    widget = BatchWidget(None)
+    qtbot.addWidget(widget)
+    clicked = JobSpec(movie="a.tif", prompts="a.csv")
+    assert widget.options.completed(clicked).divided == "auto"
+    widget.options.daughters_box.setChecked(True)
+    assert widget.options.completed(clicked).divided == "daughters"
+    assert widget.options.completed(replace(clicked, divided="follow")).divided == "follow"
+    assert widget.options.completed(JobSpec(movie="a.tif", automatic=True)).divided == "auto"
 
 
 def movie_shape(movies):

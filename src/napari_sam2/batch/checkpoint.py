@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Progress:
         What they took, however often the run was begun.
     search : dict or None
         How far a search for objects is, as `SearchState` writes it.
+    mothers : dict of int to int
+        Daughters that the run has taken on, with their mothers.
     """
 
     step: int
@@ -50,6 +52,13 @@ class Progress:
     count: int
     seconds: float
     search: dict[str, Any] | None = None
+    mothers: dict[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, values: dict[str, Any]) -> Progress:
+        """Read what was written as JSON, which has no whole numbers for keys."""
+        mothers = {int(daughter): int(one) for daughter, one in values.pop("mothers", {}).items()}
+        return cls(**values, mothers=mothers)
 
 
 class Checkpoint:
@@ -138,7 +147,7 @@ class Checkpoint:
             stack = content["stack"]
             begun = stack and opened_stack(stack, session, self._files, device)
             waiting = {int(f): unpack(one) for f, one in content["waiting"].items()}
-            return Progress(**content["progress"]), waiting, begun
+            return Progress.parse(content["progress"]), waiting, begun
         except (KeyError, TypeError, json.JSONDecodeError, FileNotFoundError) as error:
             raise ValueError(
                 f"{self.index} is damaged ({error!r}): remove the folder of this movie to begin "

@@ -222,6 +222,8 @@ def _finish(job: Job, labels: LabelStackWriter) -> Tracks:
     masklets = job.session.masklets
     seen = {frame for masklet in masklets for frame in masklet.frames}
     missing = seen - set(labels.frames_written)
+    if job.session.mothers:
+        write_prompts(job.results.prompts, job.session.prompts.all(), overwrite=True)
     if job.search is not None:
         for _ in job.search.conclude():
             pass
@@ -237,7 +239,8 @@ def _finish(job: Job, labels: LabelStackWriter) -> Tracks:
         lineage = Lineage.from_mothers(job.search.state.mothers)
     if lineage is None:
         # In stacks the planes of one time are no times of their own.
-        lineage = find_divisions(masklets) if grid.is_line else Lineage()
+        found = find_divisions(masklets) if grid.is_line else Lineage()
+        lineage = found.completing(job.session.mothers)
     tracks = tracks_from_masklets(masklets, lineage, grid)
     write_tracks(job.results.tracks, tracks, overwrite=job.overwrite)
     return tracks

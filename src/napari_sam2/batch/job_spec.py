@@ -58,7 +58,10 @@ class JobSpec:
     view: str = field(default="auto", metadata=_about("auto, whole or follow."))
     divided: str = field(
         default="auto",
-        metadata=_about("Cells that have divided end, or are followed on: auto, end or follow."),
+        metadata=_about(
+            "Cells that have divided end, go on as their daughters, or are followed on: auto, end, "
+            "daughters or follow."
+        ),
     )
     motion: str = field(
         default="auto",

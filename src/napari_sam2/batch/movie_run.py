@@ -32,6 +32,7 @@ from napari_sam2.predictor.plane_runs import count_results, propagate_planes
 from napari_sam2.predictor.results import FrameResult
 from napari_sam2.predictor.stack_state import StackState
 from napari_sam2.predictor.video import VideoPredictor
+from napari_sam2.tracking.lineage import Lineage
 from napari_sam2.tracking.quality import ObjectQuality
 
 __all__ = ["Watch", "run_movie"]
@@ -94,8 +95,8 @@ class _MovieRun:
         self._checkpoint = Checkpoint(folder.memories)
         self._process = psutil.Process()
         self._peak = 0
-        self._saved_prompts = -1
         self._open()
+        self._saved_prompts = self._opened.session.prompts.revision
 
     def _open(self) -> None:
         job, folder = self._job, self._folder
@@ -162,16 +163,19 @@ class _MovieRun:
 
     def _keep(self, result: FrameResult, search: AutomaticMasklets | None, spent: float) -> None:
         """Bring the state after a frame to the disk."""
-        state = None
-        if search is not None:
-            # Prompts first: those that the state does not know are found again.
-            if self._opened.session.prompts.revision != self._saved_prompts:
-                self._opened.save_head()
-                self._saved_prompts = self._opened.session.prompts.revision
-            state = search.state.as_json()
-        count = self._progress.count + 1
-        self._progress = Progress(result.step, result.frame, count, spent, state)
         session, masks = self._opened.session, self._opened.masks
+        # Prompts first: those that the state does not know are found again.
+        if session.prompts.revision != self._saved_prompts:
+            self._opened.save_head()
+            self._saved_prompts = session.prompts.revision
+        self._progress = Progress(
+            result.step,
+            result.frame,
+            self._progress.count + 1,
+            spent,
+            None if search is None else search.state.as_json(),
+            dict(session.mothers),
+        )
         if self._is_line:
             # What was encoded for this frame must not decide how the next one is computed.
             session.features.clear()
@@ -198,9 +202,12 @@ class _MovieRun:
         if self._progress.search is not None:
             return SearchState.from_json(self._progress.search).mothers
         # The planes of one time are no times of their own: divisions are looked for in movies.
-        if self._opened.document.lineage or self._movie.grid.slices > 1:
-            return {}
-        return divisions_of(self._opened.session.masklets, qualities)
+        known, session = self._opened.document.lineage, self._opened.session
+        taken_on = {i: mother for i, mother in session.mothers.items() if i not in known}
+        if known or self._movie.grid.slices > 1:
+            return taken_on
+        found = Lineage.from_mothers(divisions_of(session.masklets, qualities))
+        return found.completing(taken_on).mothers
 
     def stopped(self) -> MovieReport:
         """Say how far it came."""

@@ -118,6 +118,9 @@ class MovieSession:
         progress, waiting, stack = checkpoint.load(session, str(predictor.runtime.device))
         if progress.search is not None:
             opened._forget_but(SearchState.from_json(progress.search).object_ids)
+        elif job.divided == "daughters":
+            opened._forget_but(session.objects)
+            opened._take_daughters(progress.mothers)
         for frame, records in waiting.items():
             for object_id in set(opened.masks.on(frame)) - set(records):
                 session.masklets.remove(object_id, [frame])
@@ -172,6 +175,12 @@ class MovieSession:
             if object_id not in found:
                 self.session.prompts.remove_object(object_id)
 
+    def _take_daughters(self, mothers: dict[int, int]) -> None:
+        """Take what a run has found out of divisions; lives of daughters begin where they do."""
+        self.session.mothers |= mothers
+        for daughter in mothers:
+            self.session.locks.limit(daughter, min(self.session.prompts.frames(daughter)), None)
+
     def _take(self, record: SessionRecord, *, with_objects: bool) -> None:
         """Take prompts and, of the same movie, what is known of objects; rejected ones rest."""
         document = record.document
@@ -181,6 +190,7 @@ class MovieSession:
                 self.session.add(prompt)
         if not with_objects:
             return
+        self.session.mothers = dict(document.lineage)
         self.document.objects = dict(document.objects)
         for object_id, info in document.objects.items():
             self.session.locks.add(object_id, info.locked)

@@ -79,6 +79,8 @@ def check_search(job: JobSpec) -> None:
     _options(job)
     if not job.automatic and (job.diameter is not None or job.every is not None):
         raise ValueError("`diameter` and `every` are for jobs with `automatic`")
+    if job.automatic and job.divided == "daughters":
+        raise ValueError("an automatic job finds daughters by itself: leave `divided` out")
     if job.automatic and job.direction != "both":
         raise ValueError("an automatic job goes both ways: leave `direction` out")
 

@@ -11,6 +11,7 @@ from napari_sam2.batch.cluster_options import help_of, read_cluster
 from napari_sam2.cli.console import batch_progress, say, say_movie_as_line, say_problems
 from napari_sam2.cli.options import Device, Precision
 from napari_sam2.cli.track import INTERRUPTED
+from napari_sam2.predictor.options import Divided
 
 if TYPE_CHECKING:
     from napari_sam2.batch.cluster_options import Cluster
@@ -38,6 +39,9 @@ Along = Annotated[
     Literal["both", "time", "z"] | None,
     typer.Option(help="Way through stacks, for jobs that name none."),
 ]
+OfDivided = Annotated[
+    Divided | None, typer.Option(help="Cells that have divided, for jobs that say nothing of it.")
+]
 Network = Annotated[str | None, typer.Option("--model", help="Network for jobs that name none.")]
 Workers = Annotated[int | None, typer.Option(help=help_of("workers"), min=1)]
 Scheduler = Annotated[str | None, typer.Option(help=help_of("scheduler"))]
@@ -61,6 +65,7 @@ def batch(
     labels: Labels = None,
     automatic: Automatic = False,
     along: Along = None,
+    divided: OfDivided = None,
     model: Network = None,
     device: Device = None,
     dtype: Precision = None,
@@ -80,7 +85,7 @@ def batch(
     """
     common: dict[str, Any] = {
         "out": out and str(out), "outputs": outputs, "model": model,
-        "device": device, "dtype": dtype, "along": along,
+        "device": device, "dtype": dtype, "along": along, "divided": divided,
     }  # fmt: skip
     seeds = {
         "prompts": prompts and str(prompts.absolute()),

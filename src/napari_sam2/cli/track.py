@@ -47,8 +47,8 @@ ViewOf = Annotated[
     typer.Option(help="Whole frames, or windows that follow the objects."),
 ]
 Divided = Annotated[
-    Literal["auto", "end", "follow"],
-    typer.Option(help="Cells that have divided: end them, or follow them on."),
+    Literal["auto", "end", "daughters", "follow"],
+    typer.Option(help="Cells that have divided: end them, take daughters on, or follow them on."),
 ]
 Motion = Annotated[
     Literal["auto", "on", "off"],
@@ -103,6 +103,8 @@ def track(
     from napari_sam2.predictor.options import PredictorOptions, PropagateOptions
 
     others = read_prompts(prompts) if prompts else []
+    if auto and divided == "daughters":
+        raise ValueError("--auto finds daughters by itself: leave --divided out")
     start, stop = parse_frames(frames)
     search = search_options(auto, diameter, every, settings or [], (start, stop))
     array, letters = read_stacks(movie, axes)

@@ -19,7 +19,7 @@ __all__ = ["GRID", "DivisionNet", "DivisionOutput", "load_division_net"]
 GRID = 16
 """Cells along each side of the map on which daughters are found."""
 
-_PICTURES = 4
+_PICTURES = 5
 _SHIPPED = Path(__file__).parent / "weights" / "division.safetensors"
 
 
@@ -30,7 +30,7 @@ class DivisionOutput:
     Attributes
     ----------
     score : Tensor, (B,)
-        Logit of the cell having divided between the last two frames.
+        Logit of the cell having divided between the last frame and this one.
     places : Tensor, (B, GRID, GRID)
         Logits of the centre of a daughter lying in each cell of the crop.
     """
@@ -48,7 +48,7 @@ class DivisionNet(nn.Module):
         Channels of the finest scale; each coarser one has twice as many.
     """
 
-    def __init__(self, width: int = 24) -> None:
+    def __init__(self, width: int = 40) -> None:
         super().__init__()
         self.fine = nn.Sequential(_layer(_PICTURES, width, 2), _layer(width, width))
         self.middle = nn.Sequential(_layer(width, 2 * width, 2), _layer(2 * width, 2 * width))
@@ -67,9 +67,9 @@ class DivisionNet(nn.Module):
 
         Parameters
         ----------
-        crops : Tensor, (B, 4, 64, 64) uint8
-            Of each cell the frame before the last, the last, this one, and its mask on the last,
-            all through the same window; see `napari_sam2.predictor.division_crops`.
+        crops : Tensor, (B, 5, 64, 64) uint8
+            Of each cell the frame before the last, the last, this one, the next one, and its mask
+            on the last, all through the same window; see `napari_sam2.predictor.division_crops`.
         """
         middle = self.middle(self.fine(crops.float() / 255 - 0.25))  # (B, 2 width, 16, 16)
         coarse = self.coarse(middle)  # (B, 4 width, 8, 8)

@@ -1,8 +1,7 @@
 """Masks that have come apart: the cell that they show has divided.
 
 Nothing tells the network whose daughter to follow, and mostly it follows both: the mask falls into
-two halves of like size, which a cell that has not divided hardly ever shows. Or it follows one of
-them and a piece of the other, which lies apart.
+two halves of like size. Or it follows one of them and a piece of the other, which lies apart.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from napari_sam2.predictor.newborns import is_newborn
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.tracking.splitting import halves
 
-__all__ = ["comes_apart"]
+__all__ = ["comes_apart", "is_two_lobed"]
 
 _SIDE = 128
 """Pixels from which on a mask is thinned out before it is looked at: halves are no small thing."""
@@ -41,7 +40,7 @@ daughter has at most, and the gap between both in sides of a square of the large
 def comes_apart(
     session: VideoSession, object_id: int, place: tuple[int, int], record: MaskRecord
 ) -> bool:
-    """Say whether the mask of an object on a frame is that of two daughters.
+    """Say whether the mask of an object on a frame is that of two daughters that lie apart.
 
     Parameters
     ----------
@@ -55,17 +54,34 @@ def comes_apart(
     Returns
     -------
     bool
-        While pointers reach back to the last prompt only pieces that lie apart count, and of a
-        daughter not even these: her mask often takes in her sister for some frames.
+        Of a daughter never: her mask often takes in her sister for some frames.
     """
     frame, _ = place
     window = session.objects[object_id].bank.pointer_window
-    last = max(session.prompts.frames(object_id), default=frame)
-    if frame - last >= window and halves(MaskRecord.from_mask(_thinned(record))) is not None:
-        return True
     earlier = (session.masklets.record(object_id, t) for t in range(frame - window, frame))
     most = max((one.area for one in earlier if one is not None), default=0)
     return not is_newborn(session, object_id, place) and _lies_apart(record, most)
+
+
+def is_two_lobed(session: VideoSession, object_id: int, frame: int, record: MaskRecord) -> bool:
+    """Say whether the mask of an object falls into two halves of like size, even in one piece.
+
+    Parameters
+    ----------
+    session : VideoSession
+    object_id : int
+    frame : int
+    record : MaskRecord
+        The mask there; visible.
+
+    Returns
+    -------
+    bool
+        Never while pointers reach back to the last prompt.
+    """
+    window = session.objects[object_id].bank.pointer_window
+    last = max(session.prompts.frames(object_id), default=frame)
+    return frame - last >= window and halves(MaskRecord.from_mask(_thinned(record))) is not None
 
 
 def _lies_apart(record: MaskRecord, most: int) -> bool:

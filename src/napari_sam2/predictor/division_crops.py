@@ -1,4 +1,4 @@
-"""What the division network sees of a cell: a window around its mask on three frames."""
+"""What the division network sees of a cell: a window around its mask on four frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.nn import functional
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.predictor.intensity import IntensityMapping
 
-__all__ = ["BELOW", "RANGE", "SIDE", "DivisionWindow", "division_crops"]
+__all__ = ["BELOW", "RANGE", "SIDE", "DivisionWindow", "division_crops", "frames_around"]
 
 SIDE = 64
 """Pixels along each side of a crop."""
@@ -90,6 +90,25 @@ class DivisionWindow:
         return place[0] * self.side + self.y0 - 0.5, place[1] * self.side + self.x0 - 0.5
 
 
+def frames_around(frame: int, count: int) -> tuple[int, int, int, int]:
+    """Return the frames that tell whether a cell has divided by a frame of a movie.
+
+    Parameters
+    ----------
+    frame : int
+        The first one that shows the daughters, if so.
+    count : int
+        Frames of the movie.
+
+    Returns
+    -------
+    tuple of int
+        The one before the last, the last, the frame, and the next one, from which it is plain that
+        two cells stay two; at the ends of the movie the nearest that there is.
+    """
+    return max(frame - 2, 0), frame - 1, frame, min(frame + 1, count - 1)
+
+
 def division_crops(
     frames: Sequence[NDArray[Any]],
     record: MaskRecord,
@@ -101,7 +120,7 @@ def division_crops(
     Parameters
     ----------
     frames : sequence of ndarray, (H, W) or (H, W, C)
-        Raw values of the frame before the last, of the last, and of this one.
+        Raw values of the four frames of `frames_around`.
     record : MaskRecord
         The cell on the last frame; visible.
     mapping : IntensityMapping, optional
@@ -111,12 +130,12 @@ def division_crops(
 
     Returns
     -------
-    Tensor, (4, 64, 64) uint8
-        Three pictures, and the mask.
+    Tensor, (5, 64, 64) uint8
+        Four pictures, and the mask.
     """
     window = window or DivisionWindow.around(record)
     pictures = torch.stack([window.cut(frame, mapping) for frame in frames])
-    values = pictures[1:].flatten(1).numpy()
+    values = pictures[1:3].flatten(1).numpy()
     low = float(np.percentile(values, _DARKEST, axis=1).min())
     high = float(np.percentile(values[0], _BRIGHTEST))
     shown = (pictures - low) / max(high - low, 1e-6)

@@ -13,7 +13,7 @@ Along = Literal["both", "time", "z"]
 ViewMode = Literal["auto", "whole", "follow"]
 Overlap = Literal["best", "keep"]
 Pieces = Literal["auto", "all", "clicked"]
-Divided = Literal["auto", "end", "follow"]
+Divided = Literal["auto", "end", "daughters", "follow"]
 Motion = Literal["auto", "on", "off"]
 Twice = Literal["auto", "on", "off"]
 
@@ -252,8 +252,9 @@ class PredictorOptions:
         metadata=_about(
             "Divided cells",
             "End stops an object, going forward in time, before the frame that shows its "
-            "daughters, if no prompt lies ahead; follow goes on with whatever the network sees. "
-            "Auto ends where views follow objects.",
+            "daughters, if no prompt lies ahead; daughters does that and takes both on, as objects "
+            "of their own; follow goes on with whatever the network sees. Auto ends where views "
+            "follow objects.",
         ),
     )
     motion: Motion = field(
@@ -313,7 +314,8 @@ class PredictorOptions:
 
     def ends_divided(self, config: SAM2Config) -> bool:
         """Whether objects that have divided end with this network."""
-        return self.divided == "end" or (self.divided == "auto" and self.follows(config))
+        is_asked = self.divided in ("end", "daughters")
+        return is_asked or (self.divided == "auto" and self.follows(config))
 
     def follows_motion(self, config: SAM2Config) -> bool:
         """Whether memories move with their objects with this network."""

@@ -58,4 +58,4 @@ class Patience:
 
     def is_over(self, frame: int) -> bool:
         """Whether no object is looked for on a frame and later."""
-        return not any(self.holds(object_id, frame) for object_id in self._run.anchors)
+        return not any(self.holds(object_id, frame) for object_id in self._hidden)

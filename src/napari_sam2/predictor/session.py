@@ -121,6 +121,8 @@ class VideoSession:
         Masks that no run changes.
     objects : dict
         Object id to :class:`ObjectState`.
+    mothers : dict of int to int
+        Daughters that have mothers, as far as the engine has to know.
     followed : Followed
         In movies of stacks: the way of the last run, and the prompts that were followed.
     """
@@ -137,6 +139,7 @@ class VideoSession:
         self.masklets = MaskletSet(frames.shape)
         self.locks = Locks()
         self.objects: dict[int, ObjectState] = {}
+        self.mothers: dict[int, int] = {}
         self.followed = Followed()
         self.features = FeatureCache(cache_bytes)
         self.model: object | None = None
@@ -287,6 +290,7 @@ class VideoSession:
         self.masklets.remove(object_id)
         self.locks.remove(object_id)
         self.objects.pop(object_id, None)
+        self.mothers.pop(object_id, None)
 
     def forget_memories(self) -> None:
         """Drop all that a network computed except the masks."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from time import perf_counter
 
@@ -13,6 +14,7 @@ from napari_sam2.predictor.answerer import Answerer, record_of_answer
 from napari_sam2.predictor.answering import candidate_records
 from napari_sam2.predictor.composed_frames import grid_of
 from napari_sam2.predictor.correction import corrected_objects, spread
+from napari_sam2.predictor.daughters import take_daughters_on
 from napari_sam2.predictor.divisions import divided_on, has_ended
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.gaze import Gaze
@@ -278,10 +280,26 @@ class VideoPredictor:
                     if session.prompts.frames(i) and patience.holds(i, frame)
                 ]
                 results = self._visit(session, frame, run.step, objects)
+                if self.options.divided == "daughters":
+                    run, results = self._with_daughters(session, run, frame, results)
                 seconds = perf_counter() - started
                 result = FrameResult(frame, results, generation, seconds, run.step)
                 patience.note(result)
                 yield result
+
+    def _with_daughters(
+        self, session: VideoSession, run: Run, frame: int, results: tuple[ObjectResult, ...]
+    ) -> tuple[Run, tuple[ObjectResult, ...]]:
+        """Take on the daughters of what has ended; the run goes on with them."""
+        ended = [one.object_id for one in results if one.record.has_ended]
+        daughters = take_daughters_on(session, ended, frame)
+        if not daughters:
+            return run, results
+        self.commit(session)
+        born = {i: session.masklets.record(i, frame) for i in daughters}
+        results += tuple(ObjectResult(i, frame, one) for i, one in born.items() if one is not None)
+        anchors = {**run.anchors, **dict.fromkeys(daughters, frame)}
+        return replace(run, anchors=anchors), results
 
     def _revisit(self, session: VideoSession, object_id: int, frame: int, step: int) -> FrameResult:
         """Track one object alone; every other one is certain of its mask."""

@@ -56,11 +56,27 @@ class Lineage:
             daughters.setdefault(mother, []).append(daughter)
         return cls(Division(mother, tuple(found)) for mother, found in sorted(daughters.items()))
 
+    def completing(self, mothers: dict[int, int]) -> Lineage:
+        """Return what is known for sure, daughter to mother, and of this lineage what fits."""
+        rest = {
+            daughter: one.mother
+            for one in self
+            if one.mother not in mothers.values()
+            for daughter in one.daughters
+            if daughter not in mothers
+        }
+        return Lineage.from_mothers({**rest, **mothers})
+
     def __iter__(self) -> Iterator[Division]:
         return (Division(mother, found) for mother, found in sorted(self._daughters.items()))
 
     def __len__(self) -> int:
         return len(self._daughters)
+
+    @property
+    def mothers(self) -> dict[int, int]:
+        """Daughter to mother."""
+        return dict(self._mother)
 
     def mother_of(self, object_id: int) -> int | None:
         """Return the mother of a track, None if it has none."""

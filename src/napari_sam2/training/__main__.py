@@ -148,7 +148,7 @@ def choose(  # noqa: PLR0913 - each argument is an option that the user sees
 def divisions(
     out: Annotated[Path, typer.Option(help="Folder of the run")],
     target: Annotated[Path, typer.Option(help="Safetensors file to write")],
-    movies: Annotated[int, typer.Option(help="Different synthetic movies")] = 3200,
+    movies: Annotated[int, typer.Option(help="Different synthetic movies")] = 4800,
     epochs: Annotated[int, typer.Option(help="Times that each sample is seen")] = 10,
 ) -> None:
     """Train the division network on synthetic movies; a run that was stopped goes on."""

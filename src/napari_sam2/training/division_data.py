@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam2.masklets import MaskRecord
-from napari_sam2.predictor.division_crops import DivisionWindow, division_crops
+from napari_sam2.predictor.division_crops import DivisionWindow, division_crops, frames_around
 from napari_sam2.training.synthetic import GENERATOR_VERSION, SyntheticMovie, random_movie
 
 __all__ = ["DivisionSamples", "draw_samples", "samples_of_movies"]
@@ -28,6 +30,7 @@ FIRST_SEED, KEPT_BACK_SEED = 770_000_000, 780_000_000
 _FRAMES = 14
 _MOST = 60  # samples of a movie: a plate of rods must not outweigh the rest
 _LIVING, _LEAVING = 6, 2
+_EARLY = 2  # frames before a division on which she looks as if
 _LATE = 3  # frames after a division on which both daughters are still found in one mask
 _GROWTH, _OFFSET = 0.12, 0.04
 _ROUGH = 0.12  # of the diameter by which a mask is wrong at most
@@ -42,7 +45,7 @@ class DivisionSamples:
 
     Attributes
     ----------
-    crops : Tensor, (N, 4, 64, 64) uint8
+    crops : Tensor, (N, 5, 64, 64) uint8
     divided : Tensor, (N,) bool
     places : Tensor, (N, 2, 2) float32
         Centres (y, x) of the daughters, 0 to 1 in the window; NaN where there is none.
@@ -88,15 +91,13 @@ def samples_of_movies(first: int, count: int, folder: Path) -> DivisionSamples:
         Keeps what has been drawn.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    parts = []
-    for start in range(first, first + count, _CHUNK):
-        path = folder / f"divisions_v{GENERATOR_VERSION}_{start}.npz"
-        if not path.exists():
-            _write(path, DivisionSamples.joined(_of_seeds(start, start + _CHUNK)))
-        with np.load(path) as saved:
-            arrays = [torch.from_numpy(saved[name]) for name in ("crops", "divided", "places")]
-        parts.append(DivisionSamples(*arrays))
-    return DivisionSamples.joined(parts)
+    starts = range(first, first + count, _CHUNK)
+    paths = [folder / f"divisions_v{GENERATOR_VERSION}_{start}.npz" for start in starts]
+    missing = [each for each in zip(starts, paths, strict=True) if not each[1].exists()]
+    if missing:
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            list(pool.map(_draw_file, *zip(*missing, strict=True)))
+    return DivisionSamples.joined(_read(path) for path in paths)
 
 
 def draw_samples(movie: SyntheticMovie, rng: np.random.Generator) -> DivisionSamples:
@@ -116,6 +117,17 @@ def _of_seeds(start: int, stop: int) -> Iterator[DivisionSamples]:
     for seed in range(start, stop):
         movie = random_movie(seed, _FRAMES, kind=KINDS[seed % len(KINDS)])
         yield draw_samples(movie, np.random.default_rng(seed))
+
+
+def _draw_file(start: int, path: Path) -> None:
+    torch.set_num_threads(1)
+    _write(path, DivisionSamples.joined(_of_seeds(start, start + _CHUNK)))
+
+
+def _read(path: Path) -> DivisionSamples:
+    with np.load(path) as saved:
+        arrays = [torch.from_numpy(saved[name]) for name in ("crops", "divided", "places")]
+    return DivisionSamples(*arrays)
 
 
 def _write(path: Path, samples: DivisionSamples) -> None:
@@ -151,15 +163,16 @@ def _cases(movie: SyntheticMovie, rng: np.random.Generator) -> Iterator[_Case]:
 def _around_division(
     frames: dict[int, set[int]], mother: int, daughters: tuple[int, ...], rng: np.random.Generator
 ) -> Iterator[_Case]:
-    """Yield a mother as she divides and a frame before, both daughters in one mask, and one."""
+    """Yield a mother as she divides and before, both daughters in one mask, and one."""
     if mother not in frames:
         return
     end = max(frames[mother])
     if not any(end + 1 in frames.get(daughter, ()) for daughter in daughters):
         return
     yield _Case(end, (mother,), daughters)
-    if end - 1 in frames[mother]:
-        yield _Case(end - 1, (mother,))
+    for early in range(1, _EARLY + 1):
+        if end - early in frames[mother]:
+            yield _Case(end - early, (mother,))
     later = end + 1 + int(rng.integers(_LATE))
     seen = [{later, later + 1} <= frames.get(daughter, set()) for daughter in daughters]
     if len(daughters) == 2 and all(seen):
@@ -186,14 +199,13 @@ def _samples(
         window = DivisionWindow.around(
             record, float(np.exp(rng.normal(0, _GROWTH))), (float(away[0]), float(away[1]))
         )
-        older = max(case.frame - 1, 0)
-        frames = [movie.images[t] for t in (older, case.frame, case.frame + 1)]
+        frames = [movie.images[t] for t in frames_around(case.frame + 1, len(movie.images))]
         crops.append(division_crops(frames, record, window=window))
         centres = [_centre(movie.labels[case.frame + 1] == i, window) for i in case.daughters[:2]]
         places.append(centres + [(np.nan, np.nan)] * (2 - len(centres)))
     divided = torch.tensor([bool(case.daughters) for case in cases], dtype=torch.bool)
     if not crops:
-        empty = torch.zeros((0, 4, 64, 64), dtype=torch.uint8)
+        empty = torch.zeros((0, 5, 64, 64), dtype=torch.uint8)
         return DivisionSamples(empty, divided, torch.zeros(0, 2, 2))
     return DivisionSamples(torch.stack(crops), divided, torch.tensor(places, dtype=torch.float32))
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_sam2.model.division import GRID, DivisionNet
+from napari_sam2.model.division import GRID, DivisionNet, DivisionOutput
 from napari_sam2.predictor.division_crops import BELOW, RANGE
 from napari_sam2.training.checkpointing import write_checkpoint, write_weights
 from napari_sam2.training.division_data import DivisionSamples
@@ -22,6 +22,7 @@ _STATE = "division.pt"
 _BUMP = 1.0  # deviation of a daughter's place, in cells of the map
 _PLACES_WEIGHT = 10.0  # a map is nothing nearly everywhere
 _CHUNK = 512
+_SHOWN = 4  # pictures of a crop; then comes the mask
 _SHORTEST = 20  # steps over which a tenth of warm-up is more than one
 
 
@@ -124,7 +125,9 @@ def train_divisions(
         net.train()
         losses = []
         for crops, divided, places in _batches(samples, options.batch):
-            output = net(crops)
+            with torch.autocast("cpu", torch.bfloat16):
+                output = net(crops)
+            output = DivisionOutput(output.score.float(), output.places.float())
             loss = functional.binary_cross_entropy_with_logits(output.score, divided)
             loss = loss + _PLACES_WEIGHT * _places_loss(output.places, places)
             optimiser.zero_grad()
@@ -181,13 +184,13 @@ def _varied(crops: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     if torch.rand(()) < 0.5:
         crops, places = crops.transpose(2, 3), places.flip(-1)
     rows = len(crops)
-    shown = RANGE * crops[:, :3] - BELOW
+    shown = RANGE * crops[:, :_SHOWN] - BELOW
     gamma = torch.exp(0.25 * torch.randn(rows, 1, 1, 1))
-    gain = torch.exp(0.2 * torch.randn(rows, 1, 1, 1) + 0.08 * torch.randn(rows, 3, 1, 1))
+    gain = torch.exp(0.2 * torch.randn(rows, 1, 1, 1) + 0.08 * torch.randn(rows, _SHOWN, 1, 1))
     shown = gain * shown.clamp(min=0) ** gamma + 0.04 * torch.randn(rows, 1, 1, 1)
     shown = torch.where(torch.rand(rows, 1, 1, 1) < 0.1, 1 - shown, shown)
     shown = shown + 0.15 * torch.rand(rows, 1, 1, 1) ** 3 * torch.randn(shown.shape)
-    return torch.cat([((shown + BELOW) / RANGE).clamp(0, 1), crops[:, 3:]], 1), places
+    return torch.cat([((shown + BELOW) / RANGE).clamp(0, 1), crops[:, _SHOWN:]], 1), places
 
 
 def _places_loss(logits: Tensor, places: Tensor) -> Tensor:

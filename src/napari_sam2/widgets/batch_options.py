@@ -1,11 +1,11 @@
-"""The options of the widget *Batch*: which way through stacks, and on how many workers."""
+"""The options of the widget *Batch*: divisions, the way through stacks, and how many workers."""
 
 from __future__ import annotations
 
 from dataclasses import fields, replace
 from typing import get_args
 
-from qtpy.QtWidgets import QComboBox, QFormLayout, QSpinBox
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QSpinBox
 
 from napari_sam2.batch.cluster_options import Cluster, help_of
 from napari_sam2.batch.job_spec import JobSpec
@@ -33,8 +33,13 @@ class BatchOptions:
         self.along_box = QComboBox()
         for way in get_args(Along):
             self.along_box.addItem(WAYS[way], way)
-        help_text = {one.name: str(one.metadata["help"]) for one in fields(JobSpec)}["along"]
-        self.along_box.setToolTip(f'{help_text}\nalong = "z" in the jobs file, --along z')
+        about = {one.name: str(one.metadata["help"]) for one in fields(JobSpec)}
+        self.along_box.setToolTip(f'{about["along"]}\nalong = "z" in the jobs file, --along z')
+        self.daughters_box = QCheckBox("Take daughters on")
+        self.daughters_box.setToolTip(
+            f'{about["divided"]}\ndivided = "daughters" in the jobs file, --divided daughters'
+        )
+        form.addRow("Divided cells", self.daughters_box)
         self.workers_box = _spin_box("workers", _MOST_WORKERS, "none")
         self.block_box = _spin_box("block", _MOST_FRAMES, "whole movies")
         self.block_box.setSuffix(" frames")
@@ -61,8 +66,14 @@ class BatchOptions:
 
     def completed(self, job: JobSpec) -> JobSpec:
         """Return a job with what is chosen here, where it says nothing itself."""
-        usual = JobSpec().along
-        return replace(job, along=self.along_box.currentData()) if job.along == usual else job
+        usual = JobSpec()
+        if job.along == usual.along:
+            job = replace(job, along=self.along_box.currentData())
+        # A search finds daughters by itself.
+        is_open = job.divided == usual.divided and not job.automatic
+        if self.daughters_box.isChecked() and is_open:
+            job = replace(job, divided="daughters")
+        return job
 
     def _refresh(self, *_: object) -> None:
         self.block_box.setEnabled(bool(self.workers_box.value() or self._cluster.scheduler))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.editing import operations
 from napari_sam2.editing.change import Change, Place
-from napari_sam2.prompts import MaskPrompt, PointPrompt, Prompt
+from napari_sam2.predictor.daughters import clicks_on_daughter
+from napari_sam2.prompts import MaskPrompt, Prompt
 from napari_sam2.tracking.proposals import DivisionProposal
 from napari_sam2.tracking.stack_splitting import Slices, stack_halves
 
@@ -22,7 +23,7 @@ def division_of(
 ) -> tuple[Change, list[int], list[Place]]:
     """Return the change that a proposal is, the daughters, and the prompts of those that are new.
 
-    New daughters get the pieces of the mother's mask, or a click each that is to be answered.
+    New daughters get the pieces of the mother's mask, or clicks that are to be answered.
 
     Raises
     ------
@@ -35,7 +36,8 @@ def division_of(
     for place in proposal.places:
         daughter = reserve()
         daughters.append(daughter)
-        prompts[daughter, proposal.frame] = (), (PointPrompt(daughter, proposal.frame, place),)
+        clicks = clicks_on_daughter(daughter, proposal.frame, place, proposal.places)
+        prompts[daughter, proposal.frame] = (), clicks
     for piece in _pieces(document, proposal):
         daughter = reserve()
         daughters.append(daughter)

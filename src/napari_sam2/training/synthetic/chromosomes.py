@@ -11,9 +11,7 @@ _PLATE, _APART = 0.55, 0.5
 """Half the length of a plate, and how far a parted one lies from the centre, in radii."""
 
 
-def chromosomes(
-    label: int, gathered: float, parted: float, strength: float
-) -> NDArray[np.float64]:
+def chromosomes(label: int, gathered: float, parted: float, strength: float) -> NDArray[np.float64]:
     """Return the bright spots of one cell on one frame.
 
     Parameters
