@@ -138,6 +138,13 @@ class DecoderOutput:
     tokens: Tensor
     object_score: Tensor
 
+    def row(self, index: int) -> DecoderOutput:
+        """Return the output of one object, B = 1."""
+        rows = slice(index, index + 1)
+        return DecoderOutput(
+            self.logits[rows], self.ious[rows], self.tokens[rows], self.object_score[rows]
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryTokens:

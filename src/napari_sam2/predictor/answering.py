@@ -83,9 +83,7 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
         if geometry.mask is not None:
             mask = view.mask_to_input(geometry.mask.mask).to(runtime.device)
             return model.embed_mask_prompt(features, mask)
-        output = _decode(model, question, features, view)
-        if question.mirror is not None:
-            output = agreed(output, _decode(model, question, question.mirror, view.mirrored))
+        output = _decode(model, question, view)
         multimask = question.multimask
         if multimask is None:
             multimask = geometry.is_ambiguous
@@ -100,18 +98,29 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
     )
 
 
-def _decode(model: SAM2, question: Question, features: ImageFeatures, view: View) -> DecoderOutput:
-    """Decode all masks of a question in a view."""
+def _decode(model: SAM2, question: Question, view: View) -> DecoderOutput:
+    """Decode all masks of a question in a view, and in its mirror image if that is asked for."""
+    looks = [(question.features, view)]
+    if question.mirror is not None:
+        looks.append((question.mirror, view.mirrored))
+    # Both in one batch: on a CPU that takes two thirds of the time.
+    features = ImageFeatures.stack([seen for seen, _ in looks])
     conditioned = question.conditioned
     if conditioned is None:
         conditioned = model.attend_memory(features, None)
-    previous = question.previous
-    if previous is not None:
-        previous = previous.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
-        previous = previous.flip(-1) if view.is_mirrored else previous
-    points, labels = question.geometry.tensors(view, conditioned.device)
-    prompts = model.encode_prompts(points, labels, previous, features.grid)
-    return model.decode_all(conditioned, features, prompts)
+    asked = [question.geometry.tensors(through, conditioned.device) for _, through in looks]
+    points, labels = (torch.cat(rows) for rows in zip(*asked, strict=True))
+    prompts = model.encode_prompts(points, labels, _previous(question, looks), features.grid)
+    output = model.decode_all(conditioned, features, prompts)
+    return output if question.mirror is None else agreed(output.row(0), output.row(1))
+
+
+def _previous(question: Question, looks: list[tuple[ImageFeatures, View]]) -> Tensor | None:
+    """Return the mask logits that a question refines, as each look shows them."""
+    if question.previous is None:
+        return None
+    previous = question.previous.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+    return torch.cat([previous.flip(-1) if one.is_mirrored else previous for _, one in looks])
 
 
 def _clicked_pieces(prediction: MaskPrediction, geometry: Geometry, view: View) -> MaskPrediction:
