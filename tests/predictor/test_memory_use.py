@@ -21,6 +21,7 @@ import psutil
 import torch
 from napari_sam2.model.config import HieraConfig, SAM2Config
 from napari_sam2.model.sam2 import SAM2
+from napari_sam2.predictor.divisions import daughters_of
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
@@ -46,6 +47,9 @@ session = VideoSession.open(movie, cache_bytes=2**20)
 predictor = VideoPredictor(model, Runtime.auto("cpu"), PredictorOptions(view=view))
 for object_id in range(1, 1 + num_objects):
     session.add(PointPrompt(object_id, num_frames // 2, (100 * object_id, 120)))
+predictor.commit(session)
+# The division network stays in memory once it was asked, which a short movie may never do.
+daughters_of(session, 1, num_frames // 2 + 1)
 resident = []
 for result in predictor.propagate(session):
     if len(result.objects) and result.frame % 25 == 0:

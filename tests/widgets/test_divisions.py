@@ -246,8 +246,9 @@ def test_daughters_of_what_a_run_has_ended_are_taken_on_once(
         assert not (labels[frame] == 1).any()
     prompts = controller._movie.document.prompts
     for daughter in (2, 3):
-        (prompt,) = prompts.on(daughter, dividing_cell.DIVIDES)
-        assert isinstance(prompt, PointPrompt), "a click, which a person may move or add to"
+        here, sister = prompts.on(daughter, dividing_cell.DIVIDES)
+        assert isinstance(here, PointPrompt), "a click, which a person may move or add to"
+        assert (here.positive, sister.positive) == (True, False)
     controller.undo()
     settle(controller, drive)
     drive(controller, lambda: bool(controller.divisions.proposals))
