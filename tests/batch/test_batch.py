@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from napari_sam2.batch.report import REPORT, TABLE
 from napari_sam2.batch.runner import run_batch
 from napari_sam2.io.import_session import import_session
 from napari_sam2.io.prompts_file import write_prompts
-from napari_sam2.io.session_file import read_session
+from napari_sam2.io.session_file import SessionFolder, read_session
 from napari_sam2.io.spilled_masks import SpilledMasks
 from napari_sam2.prompts import PointPrompt
 
@@ -83,6 +84,13 @@ def cut(monkeypatch, place, after):
     monkeypatch.setattr(owner, name, wrapped)
 
 
+def run_until_cut(job, place, after):
+    with pytest.MonkeyPatch.context() as patch:
+        cut(patch, place, after)
+        with pytest.raises(PowerCut):
+            run_movie(job)
+
+
 def test_wherever_a_run_is_cut_it_goes_on_to_the_same_bytes(make_movie, tmp_path, digest):
     movie = make_movie("a")
     (whole,) = plan_of(movie.parent, tmp_path / "whole").jobs
@@ -95,10 +103,7 @@ def test_wherever_a_run_is_cut_it_goes_on_to_the_same_bytes(make_movie, tmp_path
         ("after the masks", 3),
         ("in the outputs", 1),
     ):
-        with pytest.MonkeyPatch.context() as patch:
-            cut(patch, place, after)
-            with pytest.raises(PowerCut):
-                run_movie(job)
+        run_until_cut(job, place, after)
         assert not (tmp_path / "cut/a").exists()
     report = run_movie(job)
     assert report.starts == 5
@@ -134,10 +139,7 @@ def test_objects_are_found_and_a_run_that_is_cut_finds_the_same(newcomer_movie, 
         ("between state and masks", 7),
         ("in the outputs", 1),
     ):
-        with pytest.MonkeyPatch.context() as patch:
-            cut(patch, place, after)
-            with pytest.raises(PowerCut):
-                run_movie(job)
+        run_until_cut(job, place, after)
     assert run_movie(job).starts == 4
     assert digest(tmp_path / "cut/a") == expected
 
@@ -173,10 +175,7 @@ def test_daughters_are_taken_on_and_a_run_that_is_cut_takes_on_the_same(
         ("after the masks", 3),
         ("in the outputs", 1),
     ):
-        with pytest.MonkeyPatch.context() as patch:
-            cut(patch, place, after)
-            with pytest.raises(PowerCut):
-                run_movie(job)
+        run_until_cut(job, place, after)
     assert run_movie(job).starts == 5
     assert digest(tmp_path / "cut/a") == expected
 
@@ -247,6 +246,28 @@ def test_a_session_is_finished_and_its_accepted_masks_stay(make_movie, tmp_path)
     assert after.info(2).name == "mine"
     assert all(after.masklets.record(1, t) == before.record(1, t) for t in before.frames(1))
     assert Path(report.movies[0].folder) == tmp_path / "second/a"
+
+
+def test_a_run_that_is_cut_goes_on_though_a_known_daughter_has_no_prompt(tmp_path):
+    movie, labels = draw(0, 6), np.zeros((6, 80, 96), np.uint16)
+    for t in range(6):
+        labels[t, 16 + t : 33 + t, 16:33] = 1 if t < 3 else 2
+        labels[t, 46:63, 62 - 2 * t : 79 - 2 * t] = 0 if t < 3 else 3
+    tifffile.imwrite(tmp_path / "a.tif", movie)
+    (tmp_path / "man_track.txt").write_text("1 0 2 0\n2 3 5 1\n3 3 5 1\n")
+    labels[5][labels[5] == 2] = 0  # one is still to be followed
+    tifffile.imwrite(tmp_path / "labels.tif", labels, metadata={"axes": "TYX"})
+    import_session(tmp_path / "labels.tif", tmp_path / "a.tif", tmp_path / "a.sam2")
+    record = read_session(tmp_path / "a.sam2")
+    document = record.document
+    document.objects[3] = replace(document.info(3), state="rejected")  # its prompts are not taken
+    SessionFolder(tmp_path / "a.sam2", record.movie).write_head(document, record.settings)
+    jobs = tmp_path / "jobs.toml"
+    jobs.write_text('[[jobs]]\nsession = "a.sam2"\nout = "out"\ndivided = "daughters"\n')
+    (job,) = plan_batch(read_jobs(jobs)).jobs
+    run_until_cut(job, "after the masks", 1)
+    assert run_movie(job).outcome == "done"
+    assert read_session(tmp_path / "out/a/a.sam2").document.lineage == {2: 1, 3: 1}
 
 
 def test_a_mother_of_a_session_ends_where_her_daughters_begin(tmp_path):

@@ -177,8 +177,10 @@ class MovieSession:
 
     def _take_daughters(self, mothers: dict[int, int]) -> None:
         """Take what a run has found out of divisions; lives of daughters begin where they do."""
-        self.session.mothers |= mothers
-        for daughter in mothers:
+        # Those of the session that the job was begun with may have no prompt.
+        taken_on = {i: one for i, one in mothers.items() if i not in self.session.mothers}
+        self.session.mothers |= taken_on
+        for daughter in taken_on:
             self.session.locks.limit(daughter, min(self.session.prompts.frames(daughter)), None)
 
     def _take(self, record: SessionRecord, *, with_objects: bool) -> None:

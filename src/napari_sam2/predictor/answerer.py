@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from torch import Tensor
 
@@ -153,14 +152,24 @@ class Answerer:
         second = answer(self._model, self._runtime, question, answered.view)
         return replace(answered, prediction=refined(answered.prediction, second))
 
-    def _question(self, geometry: Geometry, features: ImageFeatures, **rest: Any) -> Question:
+    def _question(
+        self,
+        geometry: Geometry,
+        features: ImageFeatures,
+        *,
+        mirror: ImageFeatures | None,
+        conditioned: Tensor | None = None,
+        previous: Tensor | None = None,
+    ) -> Question:
         """Return a question with what the options say of masks."""
         return Question(
             geometry,
             features,
             clicked_pieces=self._options.keeps_clicked_pieces(self._model.config),
             max_hole=self._options.max_hole,
-            **rest,
+            conditioned=conditioned,
+            previous=previous,
+            mirror=mirror,
         )
 
     def second_view(

@@ -32,7 +32,8 @@ def take_daughters_on(session: VideoSession, mothers: Iterable[int], frame: int)
         if mother in session.mothers.values():
             continue
         places = daughters_of(session, mother, frame) or ()
-        for place in [one for one in places if not _is_taken(session, frame, one)]:
+        drawn = session.masklets.labels(frame)
+        for place in [(y, x) for y, x in places if not drawn[round(y), round(x)]]:
             daughter = 1 + max({*session.prompts.object_ids(), *session.masklets.object_ids()})
             for click in clicks_on_daughter(daughter, frame, place, places):
                 session.add(click)
@@ -62,15 +63,3 @@ def clicks_on_daughter(
     others = [one for one in places if one != place]
     sisters = (PointPrompt(daughter, frame, one, positive=False) for one in others)
     return (PointPrompt(daughter, frame, place), *sisters)
-
-
-def _is_taken(session: VideoSession, frame: int, yx: Point) -> bool:
-    y, x = round(yx[0]), round(yx[1])
-    for object_id in session.masklets.object_ids():
-        record = session.masklets.record(object_id, frame)
-        if record is None or not record.visible:
-            continue
-        y0, x0, y1, x1 = record.bbox
-        if y0 <= y < y1 and x0 <= x < x1 and record.crop()[y - y0, x - x0]:
-            return True
-    return False

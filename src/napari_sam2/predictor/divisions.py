@@ -1,9 +1,9 @@
 """Cells that divide while they are followed: the mother ends on the frame that shows two cells.
 
-From there on nothing that is drawn of her would be true. Two signs end her: her mask comes apart
-(`divided`), or it is not what it was, and a network that has seen cells divide
-(`napari_sam2.model.division`) says that she has, as when the mask goes over to one daughter alone.
-Where the daughters are, that network says too, for a person who takes them on.
+From there on nothing that is drawn of her would be true. Her mask comes apart (`divided`); or it
+has two halves, or is not what it was, as when it goes over to one daughter alone, and a network
+that has seen cells divide (`napari_sam2.model.division`) says that she has. Where the daughters
+are, that network says too, for a person or a run that takes them on.
 """
 
 from __future__ import annotations

@@ -12,11 +12,10 @@ from napari_sam2.widgets.messages import DivisionsProposed
 if TYPE_CHECKING:
     from napari_sam2.masklets import MaskRecord
     from napari_sam2.planes import PlaneGrid
+    from napari_sam2.predictor.divisions import Point
     from napari_sam2.predictor.session import VideoSession
     from napari_sam2.tracking.projection import Projection
     from napari_sam2.tracking.proposals import DivisionProposal, DivisionWatch
-
-Point = tuple[float, float]
 
 LOOK_SECONDS = 2.0
 """During a run divisions are looked for so often."""
