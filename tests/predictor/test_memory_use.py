@@ -126,10 +126,14 @@ def measure(num_frames, num_objects, view):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("objects", "view"), [(2, "whole"), (1, "follow")])
-def test_two_thousand_frames_take_what_a_hundred_take(objects, view):
-    """260 MB of frames and, were they kept, more than that of features and memories."""
-    short, long = measure(100, objects, view), measure(2000, objects, view)
-    assert short["frames"] == objects * 100
+def test_two_thousand_frames_take_what_four_hundred_take(objects, view):
+    """210 MB of frames and, were they kept, more than that of features and memories.
+
+    Fewer than four hundred may show no object at all: the network knows nothing, and what it does
+    with a mask is then not yet in memory.
+    """
+    short, long = measure(400, objects, view), measure(2000, objects, view)
+    assert short["frames"] == objects * 400
     assert long["frames"] == objects * 2000
     assert long["cached"] <= 2**20
     for moment in ("peak", "end"):
