@@ -17,14 +17,16 @@ def disk(center: tuple[float, float], radius: float) -> NDArray[np.bool_]:
     return (y - center[0]) ** 2 + (x - center[1]) ** 2 < radius**2
 
 
-def cells(centers: list[tuple[float, float]], radius: float, seed: int = 0) -> NDArray[np.uint16]:
+def cells(
+    centers: list[tuple[float, float]], radius: float, seed: int = 0, contrast: float = 2500.0
+) -> NDArray[np.uint16]:
     """Draw cells, each with a texture of its own, on camera noise."""
     rng = np.random.default_rng(seed)
     image = rng.normal(300, 15, SHAPE)
     for number, (y, x) in enumerate(centers):
         texture = ndimage.gaussian_filter(np.random.default_rng(number).normal(0, 1, SHAPE), 3)
         moved = np.roll(texture, (round(y), round(x)), (0, 1))
-        image += disk((y, x), radius) * (700 + 2500 * moved)
+        image += disk((y, x), radius) * (700 + contrast * moved)
     return image.clip(0, 65535).astype(np.uint16)
 
 

@@ -154,8 +154,9 @@ def dividing_movie(tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("later", [0, 1, 2])
 def test_daughters_are_taken_on_and_a_run_that_is_cut_takes_on_the_same(
-    dividing_movie, tmp_path, digest
+    dividing_movie, tmp_path, digest, later
 ):
     (whole,) = plan_of(dividing_movie, tmp_path / "whole", divided="daughters").jobs
     run_movie(whole)
@@ -170,7 +171,7 @@ def test_daughters_are_taken_on_and_a_run_that_is_cut_takes_on_the_same(
         assert ids == ({1} if t < born else {2, 3}), t
     (job,) = plan_of(dividing_movie, tmp_path / "cut", divided="daughters").jobs
     for place, after in (
-        ("before the state is kept", born + 1),
+        ("before the state is kept", born + later),
         ("between state and masks", 2),
         ("after the masks", 3),
         ("in the outputs", 1),

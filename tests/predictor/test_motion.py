@@ -50,6 +50,19 @@ def test_what_has_gone_is_not_found() -> None:
     assert moved(before, now, disk((80, 80), 14)) == (0, 0)
 
 
+@pytest.mark.parametrize("distance", [30, 32])
+def test_a_neighbour_that_was_there_before_is_not_taken_for_a_cell_that_rounds_up(distance) -> None:
+    here, there, nowhere = (80, 80), (80, 80 + distance), (-99, -99)
+    before = cells([here, there], 14, 1, contrast=500)
+    # Small and bright, the mother of two is no longer like herself.
+    plate = 3 * disk(here, 6) * cells([here], 14, 3, contrast=500)
+    now = np.maximum(cells([nowhere, there], 14, 2, contrast=500), plate).astype(np.uint16)
+    assert moved(before, now, disk(here, 14)) == (0, 0)
+    # One that went there, beside the same neighbour, is found.
+    gone = cells([there, nowhere], 14, 2, contrast=500)
+    assert moved(cells([here], 14, 1, contrast=500), gone, disk(here, 14)) == (0, distance)
+
+
 def test_colours_and_channels_are_looked_at_as_the_network_does() -> None:
     before, now = cells([(80, 80)], 12, 1), cells([(80, 90)], 12, 2)
     frames = np.stack([np.zeros_like(before), before], -1), np.stack([np.zeros_like(now), now], -1)

@@ -245,10 +245,16 @@ def test_daughters_of_what_a_run_has_ended_are_taken_on_once(
         assert {int(labels[frame, 64, x]) for x in (79, 49)} == {2, 3}, f"frame {frame}"
         assert not (labels[frame] == 1).any()
     prompts = controller._movie.document.prompts
+    born = dividing_cell.DIVIDES
     for daughter in (2, 3):
-        here, sister = prompts.on(daughter, dividing_cell.DIVIDES)
-        assert isinstance(here, PointPrompt), "a click, which a person may move or add to"
-        assert (here.positive, sister.positive) == (True, False)
+        # Again a frame later, where they lie farther apart.
+        assert prompts.frames(daughter) == (born, born + 1)
+        for frame in (born, born + 1):
+            here, sister = prompts.on(daughter, frame)
+            assert isinstance(here, PointPrompt), "a click, which a person may move or add to"
+            assert (here.positive, sister.positive) == (True, False)
+            y, x = (round(value) for value in here.yx)
+            assert labels[frame, y, x] == daughter, "the same one, not her sister"
     controller.undo()
     settle(controller, drive)
     drive(controller, lambda: bool(controller.divisions.proposals))

@@ -9,9 +9,10 @@ are, that network says too, for a person or a run that takes them on.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -41,7 +42,14 @@ and where the mask has two halves."""
 
 _ANOTHER = 0.55
 """Overlap of a mask with the one before, wherever the object has gone, below which it may be that
-of something else. Cells that are followed well keep more, and are not asked about."""
+of something else."""
+
+# On the same movies: 18 mothers are ended on the frame that shows two cells, 17 without looking
+# ahead, and none that lives beside those that end without. From 6 they are 19, and one that lives.
+_CHANGED, _POSSIBLE, _PLAIN = 0.85, -1.0, 9.0
+"""A mask that keeps less than this, and of which the score is at least possible, ends as well if
+the network would call it divided for certain a frame later: there the daughters lie apart. Masks
+of cells that are followed well keep more, and are not asked about."""
 
 _STEADY = 0.65
 """Overlap that one of the two masks before had with the one before it, at least: one that never
@@ -92,45 +100,73 @@ def divided_on(
     found = {
         i: one.predicted_iou for i, one in may_end.items() if comes_apart(session, i, place, one)
     }
-    needed = {i: _needed(session, i, place, one) for i, one in may_end.items() if i not in found}
-    asked = [i for i, score in needed.items() if score < math.inf]
-    for object_id, (score, points) in _look(session, place[0], asked).items():
-        if score > needed[object_id] and not _is_shared(session, object_id, place[0], points):
-            found[object_id] = 1 / (1 + math.exp(-score))
+    limits = {i: _limits(session, i, place, one) for i, one in may_end.items() if i not in found}
+    asked = {i: limit for i, limit in limits.items() if min(limit) < math.inf}
+    looks = _look(session, place[0], _records(session, place[0] - 1, asked))
+    coming = {i: may_end[i] for i, (score, _) in looks.items() if limits[i].waits(score)}
+    later = _look(session, place[0] + 1, coming)
+    for object_id, (score, points) in looks.items():
+        plain = later[object_id][0] if object_id in later else -math.inf
+        is_told = score > limits[object_id].now or plain > _PLAIN
+        if is_told and not _is_shared(session, object_id, place[0], points):
+            found[object_id] = 1 / (1 + math.exp(-max(score, plain)))
     return found
 
 
-def daughters_of(session: VideoSession, object_id: int, frame: int) -> tuple[Point, Point] | None:
-    """Return where the daughters of an object are on the first frame after its division.
+def daughters_of(
+    session: VideoSession, object_id: int, frame: int, later: int = 0
+) -> tuple[Point, Point] | None:
+    """Return where the daughters of an object are after its division.
 
     Parameters
     ----------
     session : VideoSession
     object_id : int
-        The mother, with a mask on the frame before.
+        The mother, with a mask on the frame before the division.
     frame : int
+        The first one after it.
+    later : int
+        Frames after that one. The network has not seen longer than none in training; one frame
+        later it finds daughters as well.
 
     Returns
     -------
     (Point, Point) or None
         Pixels (y, x) of the frame, the surer one first; None if nobody knows.
     """
-    record = session.masklets.record(object_id, frame - 1)
-    if record is None or not record.visible:
-        return None
-    _, points = _look(session, frame, [object_id])[object_id]
-    return points
+    looks = _look(session, frame + later, _records(session, frame - 1, [object_id]))
+    return looks[object_id][1] if object_id in looks else None
 
 
-def _needed(
+class _Limits(NamedTuple):
+    """Scores from which on the division network is believed of a mask.
+
+    Attributes
+    ----------
+    now : float
+    plain : float
+        If it is certain a frame later.
+    """
+
+    now: float
+    plain: float
+
+    def waits(self, score: float) -> bool:
+        """Say whether the next frame decides."""
+        return self.plain < score <= self.now
+
+
+def _limits(
     session: VideoSession, object_id: int, place: tuple[int, int], record: MaskRecord
-) -> float:
-    """Return the score from which on the division network is believed of a mask."""
+) -> _Limits:
+    limits = _Limits(math.inf, math.inf)
+    if not is_newborn(session, object_id, place):
+        kept = _kept(session, object_id, place, record)
+        if kept < _CHANGED and _was_steady(session, object_id, place):
+            limits = _Limits(_SURE if kept < _ANOTHER else math.inf, _POSSIBLE)
     if is_two_lobed(session, object_id, place[0], record):
-        return _LIKELY
-    if is_newborn(session, object_id, place) or not _is_another(session, object_id, place, record):
-        return math.inf
-    return _SURE
+        limits = limits._replace(now=_LIKELY)
+    return limits
 
 
 def _is_shared(
@@ -152,12 +188,8 @@ def _may_end(session: VideoSession, object_id: int, place: tuple[int, int]) -> b
     return step == 1 and grid_of(session.frames).slices == 1 and last < frame
 
 
-def _is_another(
-    session: VideoSession, object_id: int, place: tuple[int, int], record: MaskRecord
-) -> bool:
-    """Say whether a mask that was steady has so little of the one before that it may be new."""
-    if _kept(session, object_id, place, record) >= _ANOTHER:
-        return False
+def _was_steady(session: VideoSession, object_id: int, place: tuple[int, int]) -> bool:
+    """Say whether one of the two masks before had kept its place."""
     frame, step = place
     lately = [(t, session.masklets.record(object_id, t)) for t in (frame - step, frame - 2 * step)]
     kept = [_kept(session, object_id, (t, step), one) for t, one in lately if one is not None]
@@ -187,21 +219,25 @@ def _overlap(one: MaskRecord, other: MaskRecord, moved: tuple[int, int]) -> floa
     return agreement(replace(one, bbox=(y0 + y, x0 + x, y1 + y, x1 + x)), other)
 
 
+def _records(session: VideoSession, frame: int, objects: Iterable[int]) -> dict[int, MaskRecord]:
+    """Return the visible masks of objects on a frame."""
+    found = {i: session.masklets.record(i, frame) for i in objects}
+    return {i: record for i, record in found.items() if record is not None and record.visible}
+
+
 @torch.inference_mode()
 def _look(
-    session: VideoSession, frame: int, objects: Sequence[int]
+    session: VideoSession, frame: int, before: Mapping[int, MaskRecord]
 ) -> dict[int, tuple[float, tuple[Point, Point]]]:
-    """Return the division network's score of objects seen a frame before, and two daughters."""
-    before = {i: session.masklets.record(i, frame - 1) for i in objects}
-    seen = {i: record for i, record in before.items() if record is not None}
-    if not seen:
+    """Return the division network's score of masks of the frame before, and two daughters."""
+    if not before or frame >= session.num_frames:
         return {}
-    frames = [session.read(t) for t in frames_around(frame, session.shape[0])]
-    crops = [division_crops(frames, record, session.mapping) for record in seen.values()]
+    frames = [session.read(t) for t in frames_around(frame, session.num_frames)]
+    crops = [division_crops(frames, record, session.mapping) for record in before.values()]
     output = _shipped()(torch.stack(crops))
     found = {}
     for (object_id, record), score, places in zip(
-        seen.items(), output.score.tolist(), output.places.numpy(), strict=True
+        before.items(), output.score.tolist(), output.places.numpy(), strict=True
     ):
         points = _points(DivisionWindow.around(record), places, session.shape[1:])
         found[object_id] = score, points

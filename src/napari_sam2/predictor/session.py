@@ -25,8 +25,9 @@ from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, Prom
 DEFAULT_CACHE_BYTES = 64 * 2**20
 """Bytes of encoded frames that a session keeps: 128 views of the bundled network."""
 
-_KEPT_FRAMES = 2
-"""Frames whose pixels are kept: how an object has moved is seen between two."""
+_KEPT_FRAMES = 5
+"""Frames whose pixels are kept: how an object has moved is seen between two, and whether it has
+divided on two before, and two after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +235,7 @@ class VideoSession:
         return self.prompts.revision
 
     def read(self, frame: int) -> NDArray[Any]:
-        """Return the raw values of a frame; this one and the one that a run came from are kept."""
+        """Return the raw values of a frame; the last ones that were asked for are kept."""
         if frame not in self._last_read:
             kept = list(self._last_read.items())[1 - _KEPT_FRAMES :]
             self._last_read = dict([*kept, (frame, self._source.read(frame))])

@@ -14,7 +14,7 @@ from napari_sam2.predictor.answerer import Answerer, record_of_answer
 from napari_sam2.predictor.answering import candidate_records
 from napari_sam2.predictor.composed_frames import grid_of
 from napari_sam2.predictor.correction import corrected_objects, spread
-from napari_sam2.predictor.daughters import take_daughters_on
+from napari_sam2.predictor.daughters import take_daughters_on, tell_sisters_apart
 from napari_sam2.predictor.divisions import divided_on, has_ended
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.gaze import Gaze
@@ -269,6 +269,8 @@ class VideoPredictor:
         with session.reading_ahead(run.frames):
             for frame in run.frames:
                 started = perf_counter()
+                if self.options.divided == "daughters":
+                    tell_sisters_apart(session, frame)
                 # Prompts may have changed while the caller held the last result.
                 self.commit(session)
                 if patience.is_over(frame):

@@ -32,6 +32,8 @@ class DivisionProposal:
         the mother's mask, or lie at `places`.
     places : tuple of (float, float)
         Pixels (y, x) inside of the daughters, where they were looked for in the picture.
+    places_later : tuple of (float, float)
+        The same a frame later, in the same order; empty where there is none.
     """
 
     mother: int
@@ -39,6 +41,7 @@ class DivisionProposal:
     confidence: float
     daughters: tuple[int, ...] = ()
     places: tuple[tuple[float, float], ...] = ()
+    places_later: tuple[tuple[float, float], ...] = ()
 
 
 class DivisionWatch:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_sam2.training.clip_sampling import cut_clip
 from napari_sam2.training.clips import Clip, ClipBatch
+from napari_sam2.training.crowding import crowd
 from napari_sam2.training.datasets import LabelledMovie, ObjectTable
 from napari_sam2.training.readers import DataEntry, read_entry
 
@@ -27,6 +28,8 @@ _WIDEST_GAP = 5
 _FEWEST_TO_SPLIT = 4
 #: Share of clips that are one frame set in motion, in which every frame is annotated.
 _SET_IN_MOTION = 0.25
+#: Share of frames, of those shown alone or set in motion, that cells are pasted into.
+_CROWDED = 0.5
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,17 @@ def _excerpt(movie: LabelledMovie, num_frames: int, rng: np.random.Generator) ->
     if num_frames > 1 and len(movie) > 1 and rng.random() >= _SET_IN_MOTION:
         stretch = _stretch(movie, known, start, num_frames, rng)
         frames = stretch if sum(map(movie.is_annotated, stretch)) > 1 else frames
-    return _take(movie, frames, rng)
+    excerpt = _take(movie, frames, rng)
+    is_crowded = len(frames) == 1 and not movie.traced and rng.random() < _CROWDED
+    return _crowded(excerpt, rng) if is_crowded else excerpt
+
+
+def _crowded(excerpt: _Excerpt, rng: np.random.Generator) -> _Excerpt:
+    """Return an excerpt of one frame with cells pasted beside others."""
+    (image,), (labels,) = excerpt.images, excerpt.labels
+    image, labels, new = crowd(image, labels, excerpt.objects(0), rng)
+    eligible = None if excerpt.eligible is None else excerpt.eligible | frozenset(new)
+    return replace(excerpt, images=image[None], labels=labels[None], eligible=eligible, _tables={})
 
 
 def _stretch(

@@ -33,11 +33,11 @@ def division_of(
     daughters = list(proposal.daughters)
     masks: dict[Place, tuple[MaskRecord | None, MaskRecord | None]] = {}
     prompts: dict[Place, tuple[tuple[Prompt, ...], tuple[Prompt, ...]]] = {}
-    for place in proposal.places:
-        daughter = reserve()
-        daughters.append(daughter)
-        clicks = clicks_on_daughter(daughter, proposal.frame, place, proposal.places)
-        prompts[daughter, proposal.frame] = (), clicks
+    new = [reserve() for _ in proposal.places]
+    daughters += new
+    for frame, places in enumerate((proposal.places, proposal.places_later), proposal.frame):
+        for daughter, place in zip(new, places, strict=False):
+            prompts[daughter, frame] = (), clicks_on_daughter(daughter, frame, place, places)
     for piece in _pieces(document, proposal):
         daughter = reserve()
         daughters.append(daughter)

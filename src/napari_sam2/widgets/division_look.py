@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from napari_sam2.tracking.projection import Projection
     from napari_sam2.tracking.proposals import DivisionProposal, DivisionWatch
 
+_Daughters = tuple[tuple["Point", ...], tuple["Point", ...]]
+
 LOOK_SECONDS = 2.0
 """During a run divisions are looked for so often."""
 
@@ -29,7 +31,7 @@ class DivisionLook:
         self._watches: dict[str, DivisionWatch] = {}
         self._projections: dict[str, Projection] = {}
         self._proposed: tuple[DivisionProposal, ...] = ()
-        self._places: dict[tuple[str, int], tuple[MaskRecord, tuple[Point, ...]]] = {}
+        self._places: dict[tuple[str, int], tuple[MaskRecord, _Daughters]] = {}
         self._looked = 0.0
 
     @property
@@ -71,8 +73,6 @@ class DivisionLook:
         self, key: str, proposal: DivisionProposal, session: VideoSession
     ) -> DivisionProposal:
         """Say where the daughters are of a mother that is seen no more, looking for them once."""
-        from napari_sam2.predictor.divisions import daughters_of
-
         mother, frame = proposal.mother, proposal.frame
         record = session.masklets.record(mother, frame)
         if proposal.daughters or record is None or not record.has_ended:
@@ -80,11 +80,22 @@ class DivisionLook:
         last = session.masklets.record(mother, frame - 1)
         if last is None:
             return proposal
-        known, places = self._places.get((key, mother), (None, ()))
+        known, daughters = self._places.get((key, mother), (None, ((), ())))
         if known is not last:
-            places = daughters_of(session, mother, frame) or ()
-            self._places[key, mother] = last, places
-        return replace(proposal, places=places)
+            daughters = _daughters(session, mother, frame)
+            self._places[key, mother] = last, daughters
+        return replace(proposal, places=daughters[0], places_later=daughters[1])
+
+
+def _daughters(session: VideoSession, mother: int, frame: int) -> _Daughters:
+    """Return where the daughters are on their first frame, and on the next one."""
+    from napari_sam2.predictor.daughters import in_order_of
+    from napari_sam2.predictor.divisions import daughters_of
+
+    first, later = (daughters_of(session, mother, frame, later) for later in (0, 1))
+    if first is None:
+        return (), ()
+    return first, () if later is None else in_order_of(first, later)
 
 
 def _on_plane(

@@ -199,7 +199,7 @@ class Divisions:
         for place in places:
             if place not in change.masks:
                 movie.ask_again(*place)
-        fresh = [object_id for object_id, _ in places]
+        fresh = list(dict.fromkeys(object_id for object_id, _ in places))
         self._finish(proposal.mother, daughters, fresh, proposal.frame)
         return daughters
 
