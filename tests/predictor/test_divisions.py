@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
@@ -66,6 +67,19 @@ def test_a_mask_that_goes_over_to_one_daughter_ends(cells) -> None:
     assert divided_on(session, (born, -1), {1: record(cells, born, daughters[0])}) == {}
     session.add(MaskPrompt(1, born + 1, cells.labels[born + 1] == daughters[0]))
     assert divided_on(session, (born, 1), {1: record(cells, born, daughters[0])}) == {}
+
+
+def test_a_mother_ends_where_only_the_next_frame_makes_it_plain(monkeypatch) -> None:
+    cells = dividing_cells(frames=16, seed=1)
+    mother, daughters, born = division(cells)
+    both = ndimage.binary_closing(np.isin(cells.labels[born], daughters), iterations=4)
+    held = MaskRecord.from_mask(both, predicted_iou=0.9)
+    session = followed(cells, mother, born - 4, born - 1)
+    assert divided_on(session, (born, 1), {1: held})[1] > 0.99
+    whole = record(cells, born - 1, mother)
+    assert divided_on(session, (born - 1, 1), {1: whole}) == {}, "not a frame too early"
+    monkeypatch.setattr("napari_sam2.predictor.divisions._PLAIN", np.inf)
+    assert divided_on(session, (born, 1), {1: held}) == {}
 
 
 def test_a_mask_that_leaps_to_a_neighbour_has_not_divided(cells) -> None:
