@@ -91,12 +91,22 @@ def prompted(frame: int = 0) -> VideoSession:
     return session
 
 
-@pytest.mark.parametrize(("record", "expected"), [(TWO, {1: 0.9}), (ONE, {}), (NOTHING, {})])
-def test_only_what_is_drawn_in_two_halves_has_divided(record, expected) -> None:
+@pytest.mark.parametrize(("record", "is_told"), [(TWO, True), (ONE, False), (NOTHING, False)])
+def test_only_what_is_drawn_in_two_halves_has_divided(record, is_told) -> None:
     session = prompted()
-    session.masklets.write(1, 6, ONE)
-    assert divided_on(session, (7, 1), {1: record}) == expected
-    assert divided_on(session, (7, -1), {1: record}) == {}
+    for frame in range(DIVIDES - 3, DIVIDES):
+        session.masklets.write(1, frame, ONE)
+    found = divided_on(session, (DIVIDES, 1), {1: record})
+    assert list(found) == [1] * is_told
+    assert all(0.5 < sure <= 1 for sure in found.values())
+    assert divided_on(session, (DIVIDES, -1), {1: record}) == {}
+
+
+def test_halves_of_a_mask_end_nothing_where_the_picture_shows_one_cell() -> None:
+    session = prompted()
+    for frame in range(3, 6):
+        session.masklets.write(1, frame, ONE)
+    assert divided_on(session, (6, 1), {1: TWO}) == {}
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,15 @@ of something else."""
 
 # On the same movies: 18 mothers are ended on the frame that shows two cells, 17 without looking
 # ahead, and none that lives beside those that end without. From 6 they are 19, and one that lives.
-_CHANGED, _POSSIBLE, _PLAIN = 0.85, -1.0, 9.0
-"""A mask that keeps less than this, and of which the score is at least possible, ends as well if
-the network would call it divided for certain a frame later: there the daughters lie apart. Masks
-of cells that are followed well keep more, and are not asked about."""
+_CHANGED, _PLAIN = 0.85, 9.0
+"""A mask that keeps less than this, and that may have divided, ends as well if the network would
+say so from this score on a frame later: there the daughters lie apart. Masks of cells that are
+followed well keep more, and are not asked about."""
+
+_POSSIBLE = -1.5
+"""Score up to which a cell has not divided, whatever its mask does. Of the masks that come apart on
+those movies the network excludes one, of a cell that lives; the cells that have divided score 4 and
+more."""
 
 _STEADY = 0.65
 """Overlap that one of the two masks before had with the one before it, at least: one that never
@@ -97,14 +102,12 @@ def divided_on(
         Objects and how sure that is, 0 to 1.
     """
     may_end = {i: one for i, one in records.items() if one.visible and _may_end(session, i, place)}
-    found = {
-        i: one.predicted_iou for i, one in may_end.items() if comes_apart(session, i, place, one)
-    }
-    limits = {i: _limits(session, i, place, one) for i, one in may_end.items() if i not in found}
-    asked = {i: limit for i, limit in limits.items() if min(limit) < math.inf}
+    limits = {i: _limits(session, i, place, one) for i, one in may_end.items()}
+    asked = [i for i, limit in limits.items() if min(limit) < math.inf]
     looks = _look(session, place[0], _records(session, place[0] - 1, asked))
     coming = {i: may_end[i] for i, (score, _) in looks.items() if limits[i].waits(score)}
     later = _look(session, place[0] + 1, coming)
+    found = {}
     for object_id, (score, points) in looks.items():
         plain = later[object_id][0] if object_id in later else -math.inf
         is_told = score > limits[object_id].now or plain > _PLAIN
@@ -166,6 +169,8 @@ def _limits(
             limits = _Limits(_SURE if kept < _ANOTHER else math.inf, _POSSIBLE)
     if is_two_lobed(session, object_id, place[0], record):
         limits = limits._replace(now=_LIKELY)
+    if comes_apart(session, object_id, place, record):
+        limits = limits._replace(now=_POSSIBLE)
     return limits
 
 
