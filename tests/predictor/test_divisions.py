@@ -109,6 +109,27 @@ def test_an_object_that_never_keeps_its_place_is_not_asked_about(cells) -> None:
     assert divided_on(session, (born, 1), {1: record(cells, born, daughters[0])}) == {}
 
 
+def test_a_mask_that_took_in_a_neighbour_for_a_frame_has_not_divided(cells, monkeypatch) -> None:
+    mothers = set(cells.lineage.values())
+    living = sorted(set(np.unique(cells.labels[4])) & set(np.unique(cells.labels[8])) - mothers)
+    living = [one for one in living if one and (cells.labels[4:9] == one).any((1, 2)).all()]
+    away = ndimage.distance_transform_edt
+    told = 0
+    for label in living:
+        others = [one for one in living if one != label]
+        near = min(
+            others, key=lambda one: away(cells.labels[7] != label)[cells.labels[7] == one].min()
+        )
+        session = followed(cells, label, 4, 6)
+        session.masklets.write(1, 7, record(cells, 7, label, near))
+        alone = {1: record(cells, 8, label)}
+        assert divided_on(session, (8, 1), alone) == {}
+        with monkeypatch.context() as patched:
+            patched.setattr("napari_sam2.predictor.divisions._GROWN", np.inf)
+            told += 1 in divided_on(session, (8, 1), alone)
+    assert told > 1, "the network takes both for daughters"
+
+
 def test_two_halves_of_a_cell_that_has_not_divided_do_not_end_it(cells) -> None:
     mothers = set(cells.lineage.values())
     living = sorted(
