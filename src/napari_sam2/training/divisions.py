@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -122,27 +122,38 @@ def train_divisions(
     for epoch in range(_resumed(folder / _STATE, plan, parts), options.epochs):
         # Each epoch draws by its own seed, so that one that is resumed sees what it would have.
         torch.manual_seed(options.seed + 1000 * (epoch + 1))
-        net.train()
-        losses = []
-        for crops, divided, places in _batches(samples, options.batch):
-            with torch.autocast("cpu", torch.bfloat16):
-                output = net(crops)
-            output = DivisionOutput(output.score.float(), output.places.float())
-            loss = functional.binary_cross_entropy_with_logits(output.score, divided)
-            loss = loss + _PLACES_WEIGHT * _places_loss(output.places, places)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
+        loss = _train_epoch(net, _batches(samples, options.batch), optimiser, schedule)
         states = {name: part.state_dict() for name, part in parts.items()}
         write_checkpoint(folder / _STATE, {"plan": plan, "epochs": epoch + 1, **states})
         figures = measure_divisions(net, kept_back)
         say(
-            f"epoch {epoch + 1}: loss {sum(losses) / max(len(losses), 1):.4f}, mean precision "
+            f"epoch {epoch + 1}: loss {loss:.4f}, mean precision "
             f"{figures.precision:.3f}, found at one false in a thousand {figures.found:.3f}"
         )
     return net.eval()
+
+
+def _train_epoch(
+    net: DivisionNet,
+    batches: Iterable[tuple[Tensor, Tensor, Tensor]],
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+) -> float:
+    """Show every batch once; return the mean loss."""
+    net.train()
+    losses = []
+    for crops, divided, places in batches:
+        with torch.autocast("cpu", torch.bfloat16):
+            output = net(crops)
+        output = DivisionOutput(output.score.float(), output.places.float())
+        loss = functional.binary_cross_entropy_with_logits(output.score, divided)
+        loss = loss + _PLACES_WEIGHT * _places_loss(output.places, places)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        losses.append(float(loss.detach()))
+    return sum(losses) / max(len(losses), 1)
 
 
 def measure_divisions(net: DivisionNet, samples: DivisionSamples) -> DivisionFigures:
