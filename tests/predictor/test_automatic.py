@@ -13,6 +13,7 @@ from napari_sam2.predictor.automatic_masks import end_mother, nearest_piece
 from napari_sam2.predictor.automatic_options import AutomaticOptions, FindOptions
 from napari_sam2.predictor.automatic_state import SearchState
 from napari_sam2.predictor.diameter import estimate_diameter
+from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
@@ -132,6 +133,12 @@ def test_an_option_out_of_bounds_is_named():
         FindOptions(spacing=5.0)
     with pytest.raises(ValueError, match=r"every is 0"):
         AutomaticOptions(every=0)
+
+
+def test_a_predictor_that_takes_daughters_on_is_refused(disks, bundled):
+    twice = VideoPredictor(bundled.model, bundled.runtime, PredictorOptions(divided="daughters"))
+    with pytest.raises(ValueError, match="daughters by itself"):
+        AutomaticMasklets(twice, VideoSession.open(disks), FIND, OPTIONS)
 
 
 def test_of_two_pieces_the_one_nearest_to_the_mask_before_stays():

@@ -47,6 +47,11 @@ class AutomaticMasklets:
     ----------
     state : SearchState
         How far it is; with it and the session a run goes on in another process.
+
+    Raises
+    ------
+    ValueError
+        If the predictor takes daughters on: a search finds them as it finds every newcomer.
     """
 
     predictor: VideoPredictor
@@ -55,6 +60,13 @@ class AutomaticMasklets:
     options: AutomaticOptions = field(default_factory=AutomaticOptions)
     state: SearchState = field(default_factory=SearchState)
     _finder: ObjectFinder | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a predictor that would take daughters on a second time."""
+        if self.predictor.options.divided == "daughters":
+            raise ValueError(
+                'a search finds daughters by itself: leave divided="daughters" out of the options'
+            )
 
     @property
     def key_frames(self) -> tuple[int, ...]:
