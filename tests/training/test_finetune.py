@@ -13,8 +13,9 @@ import torch
 from napari_sam2.model.checkpoint import available_models, load_model
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.adapters import add_adapters, merge_adapters
+from napari_sam2.training.clips import fit_to
 from napari_sam2.training.datasets import LabelledMovie
-from napari_sam2.training.finetune import FineTuning, Progress, fine_tune, fit_to
+from napari_sam2.training.finetune import FineTuning, Progress, fine_tune
 from napari_sam2.training.finetune_data import Lessons, SparseClips
 from napari_sam2.training.finetune_learner import Learner
 from napari_sam2.training.finetune_measure import Figures, Sample, measure
@@ -129,6 +130,28 @@ def test_what_an_annotator_calls_the_object_is_learned(tmp_path):
     after = measure(outcome.model, [movie], runtime, asked)
     assert 1 - after.one_click < 0.6 * (1 - before.one_click)
     assert after.score() > before.score()
+
+
+@pytest.mark.parametrize(("gains", "is_half"), [((0.2, 0.12), True), ((0.2, 0.08), False)])
+def test_half_of_what_was_learned_is_kept_if_it_keeps_half_of_the_gain(
+    gains, is_half, tmp_path, monkeypatch
+):
+    told = []
+    data = Lessons((disks(),), (disks(),))
+    run = FineTuning(replace(OPTIONS, validations=1), data, tmp_path, told.append)
+    found = iter([0.5, 0.5 + gains[0], 0.5 + gains[1]])
+    scores = [Figures(score, score, score, score) for score in found]
+    monkeypatch.setattr(run, "_measure", lambda model=None: scores.pop(0))
+    outcome = run.train()
+    assert not scores, "before, after, and half way"
+    start, learned = weights(load_model()), weights(run.learner.average)
+    moved = changed(start, learned)
+    assert moved
+    for name, value in weights(outcome.model).items():
+        half = (start[name] + learned[name]) / 2
+        torch.testing.assert_close(value, half if is_half else learned[name])
+    assert outcome.standing.best.one_click == pytest.approx(0.5 + gains[int(is_half)])
+    assert any("half way" in one.note for one in told) == is_half
 
 
 class TestGoingOn:
@@ -246,7 +269,8 @@ class TestSmallData:
 
 class TestValidation:
     def test_the_best_network_is_kept_and_stale_runs_end(self, tmp_path, monkeypatch):
-        scores = iter([0.5, 0.7, 0.6, 0.6, 0.6, 0.6])
+        # The last one is that of the network half way, which keeps too little of the gain.
+        scores = iter([0.5, 0.7, 0.6, 0.6, 0.55])
 
         def scored(*_: object) -> Figures:
             value = next(scores)

@@ -8,6 +8,7 @@ import torch
 from napari_sam2.training.blobs import random_blobs
 from napari_sam2.training.prompt_simulation import (
     bounding_boxes,
+    boxed,
     corrective_click,
     depth_inside,
     first_box,
@@ -145,3 +146,20 @@ def test_the_same_draw_makes_the_same_generator() -> None:
 
     first, second = (torch_generator(np.random.default_rng(3)) for _ in range(2))
     assert torch.equal(torch.rand(4, generator=first), torch.rand(4, generator=second))
+
+
+def test_a_click_is_asked_again_with_the_box_and_the_centre_of_its_answer() -> None:
+    clicks = first_click(MASKS, generator())
+    found = torch.cat([MASKS[:2], torch.zeros_like(MASKS[:1])])
+    again = boxed(clicks, found)
+    assert again.labels.tolist() == [[2, 3, 1, 1]] * 3
+    assert again.points[0, :2].tolist() == [[10, 4], [79, 8]]
+    assert again.points[1, :2].tolist() == [[90, 30], [95, 63]]
+    assert torch.equal(again.points[:, 2:3], clicks.points)
+    assert is_inside(found[:2], again.points[:2, 3]).all()
+    depth = depth_inside(found[:2]).flatten(1)
+    x, y = again.points[:2, 3].long().unbind(1)
+    assert torch.equal(depth[torch.arange(2), 96 * y + x], depth.amax(1)), "the innermost pixel"
+    # Nothing was found: its own click twice, anywhere in the frame.
+    assert torch.equal(again.points[2, 3], clicks.points[2, 0])
+    assert again.points[2, :2].tolist() == [[0, 0], [95, 63]]

@@ -263,6 +263,25 @@ def test_every_frame_is_answered(kind: str) -> None:
     assert all(torch.equal(step.truth, clip.masks[step.frame]) for step in steps)
 
 
+@pytest.mark.parametrize(("kind", "answers"), [("click", 3), ("box", 2)])
+def test_only_a_click_is_asked_again_with_its_box(kind: str, answers: int) -> None:
+    clip = MovingBlobs().sample_clip(np.random.default_rng(0), 2, 2)
+    model = SAM2(tiny())
+    asked: list[list[int]] = []
+    encode = model.encode_prompts
+
+    def note(points, labels, *args, **options):
+        asked.append([] if labels is None else labels[0].tolist())
+        return encode(points, labels, *args, **options)
+
+    model.encode_prompts = note  # type: ignore[method-assign]
+    unroller = Unroller(model, torch.Generator().manual_seed(0))
+    plan = Plan(kind, asked_again=True)  # type: ignore[arg-type]
+    steps = unroller.run(clip.images[None], clip.masks[None], clip.annotated[None], plan)
+    assert [step.frame for step in steps] == [*[0] * (answers - 1), 1]
+    assert asked == ([[1], [2, 3, 1, 1], []] if kind == "click" else [[2, 3], []])
+
+
 def test_a_resting_encoder_gets_no_gradient_and_the_memory_does() -> None:
     clip = MovingBlobs().sample_clip(np.random.default_rng(0), 3, 2)
     model = SAM2(tiny())

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from napari_sam2.training.clip_sampling import SMALLEST_AREA, cut_clip
@@ -236,3 +237,31 @@ def _give_way(_: int) -> None:
     torch.set_num_threads(1)
     if hasattr(os, "nice"):
         os.nice(10)
+
+
+def fit_to(batch: ClipBatch, side: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images and masks of a batch at the input side of a network.
+
+    Parameters
+    ----------
+    batch : ClipBatch
+        Windows of 256 pixels.
+    side : int
+
+    Returns
+    -------
+    images : Tensor, (B, T, 3, side, side) float32
+    masks : Tensor, (B, T, N, side, side) bool
+    """
+    if batch.images.shape[-1] == side:
+        return batch.images, batch.masks
+    images = _resize(batch.images, side)
+    return images.clamp(0, 1), _resize(batch.masks.float(), side) > 0.5
+
+
+def _resize(values: torch.Tensor, side: int) -> torch.Tensor:
+    flat = values.flatten(0, 1)
+    sized = functional.interpolate(
+        flat, size=(side, side), mode="bilinear", align_corners=False, antialias=True
+    )
+    return sized.unflatten(0, values.shape[:2])

@@ -12,18 +12,17 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.sam2 import SAM2
-from napari_sam2.training.clips import ClipBatch
+from napari_sam2.training.clips import ClipBatch, fit_to
 from napari_sam2.training.finetune_data import Lessons, SparseClips
-from napari_sam2.training.finetune_learner import Learner, choose_runtime
+from napari_sam2.training.finetune_learner import Learner, choose_runtime, half_way
 from napari_sam2.training.finetune_measure import Figures, Sample, measure
 from napari_sam2.training.finetune_options import FineTuneOptions
 from napari_sam2.training.finetune_state import (
@@ -48,6 +47,8 @@ _WARMUP, _FINAL_RATE = 0.04, 0.05
 _CHECKPOINT_SECONDS = 120.0
 _LOG_STEPS = 10
 _SMALL_INPUT = 512
+#: Part of the gain that the network half way has to keep.
+_LEAST_GAIN = 0.5
 #: What is asked while training goes on; a report may ask more.
 _ON_THE_WAY = Sample(objects=16, followed=8, starts=1, frames=8)
 
@@ -89,8 +90,8 @@ class Outcome:
     Attributes
     ----------
     model : SAM2
-        A plain network, adapters merged, on the CPU: the best one by validation; where nothing
-        validates, the last one.
+        A plain network, adapters merged, on the CPU: half way to the best one by validation, or
+        that one where half way loses most of the gain; the last one where nothing validates.
     standing : Standing
     is_complete : bool
         False if the run was stopped and can be gone on with.
@@ -218,7 +219,26 @@ class FineTuning:
         if best is None and self.standing.before is None:
             best = self.learner.averaged()
         merged = self.learner.merged(best or self._start())
+        if best is not None:
+            merged = self._moderated(merged)
         return Outcome(merged.to("cpu"), self.standing, is_complete)
+
+    def _moderated(self, learned: SAM2) -> SAM2:
+        """Return the network half way to what was learned, if that keeps half of the gain.
+
+        What is kept back is of the same movie as what teaches, and speaks for going the whole way;
+        but the rest of the movie shows what neither does.
+        """
+        before, best = self.standing.before, self.standing.best
+        if before is None or best is None:
+            return learned
+        half = half_way(load_model(self.options.start).to(self.runtime.device), learned)
+        figures = self._measure(half)
+        if figures.score() - before.score() < _LEAST_GAIN * (best.score() - before.score()):
+            return learned
+        self.standing.best = figures
+        self._tell(figures=figures, note="half way from the start to what was learned")
+        return half
 
     def _start(self) -> dict[str, torch.Tensor]:
         """Return the parameters that the run began with, for one that gained nothing."""
@@ -272,7 +292,7 @@ class FineTuning:
     ) -> torch.Tensor | None:
         """Return the mean loss of all answers on annotated frames, None without any."""
         recipe, device = second_stage(), self.runtime.device
-        plan = choose_plan(recipe, num_frames, rng)
+        plan = replace(choose_plan(recipe, num_frames, rng), asked_again=True)
         images, masks = fit_to(batch, self.learner.model.config.input_size)
         images, masks = images.to(device), masks.to(device)
         weights = loss_weights(recipe, 1.0, num_frames)
@@ -290,9 +310,10 @@ class FineTuning:
                     losses.append(terms.total)
         return torch.stack(losses).mean() if losses else None
 
-    def _measure(self) -> Figures:
+    def _measure(self, model: SAM2 | None = None) -> Figures:
         runtime = type(self.runtime)(self.runtime.device)
-        return measure(self.learner.average, self.lessons.validation, runtime, _ON_THE_WAY)
+        model = model or self.learner.average
+        return measure(model, self.lessons.validation, runtime, _ON_THE_WAY)
 
     def _validate(self) -> None:
         """Measure the averaged weights and keep them if they are the best so far."""
@@ -340,34 +361,6 @@ class FineTuning:
     def _mean_loss(self) -> float:
         recent = self._losses[-50:]
         return float(np.mean(recent)) if recent else float("nan")
-
-
-def fit_to(batch: ClipBatch, side: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return images and masks of a batch at the input side of a network.
-
-    Parameters
-    ----------
-    batch : ClipBatch
-        Windows of 256 pixels.
-    side : int
-
-    Returns
-    -------
-    images : Tensor, (B, T, 3, side, side) float32
-    masks : Tensor, (B, T, N, side, side) bool
-    """
-    if batch.images.shape[-1] == side:
-        return batch.images, batch.masks
-    images = _resize(batch.images, side)
-    return images.clamp(0, 1), _resize(batch.masks.float(), side) > 0.5
-
-
-def _resize(values: torch.Tensor, side: int) -> torch.Tensor:
-    flat = values.flatten(0, 1)
-    sized = F.interpolate(
-        flat, size=(side, side), mode="bilinear", align_corners=False, antialias=True
-    )
-    return sized.unflatten(0, values.shape[:2])
 
 
 def _rate_at(done: float) -> float:

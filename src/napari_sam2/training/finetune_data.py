@@ -27,9 +27,9 @@ _WIDEST_GAP = 5
 #: A movie with fewer annotated frames than this keeps none of them back.
 _FEWEST_TO_SPLIT = 4
 #: Share of clips that are one frame set in motion, in which every frame is annotated.
-_SET_IN_MOTION = 0.25
+_SET_IN_MOTION = 0.6
 #: Share of frames, of those shown alone or set in motion, that cells are pasted into.
-_CROWDED = 0.5
+_CROWDED = 0.8
 
 
 @dataclass(frozen=True)

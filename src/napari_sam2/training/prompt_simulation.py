@@ -149,6 +149,28 @@ def first_box(masks: torch.Tensor, generator: torch.Generator, *, jitter: float 
     return PointRows(boxes.reshape(-1, 2, 2), labels)
 
 
+def boxed(clicks: PointRows, found: torch.Tensor) -> PointRows:
+    """Add to clicks the box and the centre of what was found under them.
+
+    Parameters
+    ----------
+    clicks : PointRows
+    found : Tensor, (B, H, W) bool
+        A row without a pixel is asked about with the box of the frame, and its own click twice.
+    """
+    boxes = bounding_boxes(found).reshape(-1, 2, 2)
+    depth = depth_inside(found).flatten(1)  # (B, H * W)
+    deepest, width = depth.argmax(1), found.shape[2]
+    centre = torch.stack([deepest % width, deepest // width], dim=1).float()
+    centre = torch.where(depth.any(1)[:, None], centre, clicks.points[:, 0])
+    corners = torch.tensor([2, 3], device=found.device).expand(len(boxes), 2)
+    positive = torch.ones_like(clicks.labels[:, :1])
+    return PointRows(
+        torch.cat([boxes, clicks.points, centre[:, None]], dim=1),
+        torch.cat([corners, clicks.labels, positive], dim=1),
+    )
+
+
 def corrective_click(
     truth: torch.Tensor,
     predicted: torch.Tensor,

@@ -18,6 +18,7 @@ from napari_sam2.training.losses import Answer
 from napari_sam2.training.prompt_simulation import (
     PointRows,
     PromptKind,
+    boxed,
     corrective_click,
     first_box,
     first_click,
@@ -52,6 +53,8 @@ class Plan:
         whether the network says so: as long as that is often wrong, tracking learns little.
     motion_told : bool
         Memories move with their objects, as in the predictor; where every frame is annotated.
+    asked_again : bool
+        A first click is followed by the box and the centre of its answer, as in the predictor.
     """
 
     kind: PromptKind
@@ -61,6 +64,7 @@ class Plan:
     encoder_learns: bool = True
     presence_told: bool = False
     motion_told: bool = False
+    asked_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +215,9 @@ class Unroller:
         conditioned = self.model.attend_memory(features, self._recall(frame))
         told = true_score(truth, known) if plan.presence_told else None
         answers = [self._decode(conditioned, features, points, None, told)]
+        if frame == 0 and points is not None and plan.kind == "click" and plan.asked_again:
+            found = to_input_size(answers[-1][1].logits.detach().float(), truth)[:, 0] > 0
+            answers.append(self._decode(conditioned, features, boxed(points, found), None, told))
         for _ in range(clicks):
             earlier = answers[-1][1].logits.detach().float()
             predicted = to_input_size(earlier, truth)[:, 0] > 0
