@@ -330,9 +330,9 @@ def test_daughters_of_a_cell_that_has_divided_are_taken_on(command, tmp_path):
     assert set(np.unique(labels[:born])) == {0, 1}
     assert all({int(one[64, 79]), int(one[64, 49])} == {2, 3} for one in labels[born:])
     prompts = read_prompts(out / "prompts.json")
-    assert [(one.object_id, one.frame) for one in prompts] == [
-        (1, 0), *[(2, born)] * 2, *[(3, born)] * 2
-    ]  # fmt: skip
+    # A click on each and one on her sister, on two frames.
+    clicks = [(one, t) for t in (born, born + 1) for one in (2, 2, 3, 3)]
+    assert [(one.object_id, one.frame) for one in prompts] == [(1, 0), *clicks]
     assert read_tracks(out / "tracks.csv").graph == {2: [1], 3: [1]}
     refused = command(*given, "--auto", "--out", tmp_path / "other")
     assert refused.status == 2
