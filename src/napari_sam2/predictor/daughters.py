@@ -59,9 +59,10 @@ def tell_sisters_apart(session: VideoSession, frame: int) -> None:
     frame : int
     """
     families = defaultdict(list)
-    for daughter, mother in session.mothers.items():
-        if session.prompts.frames(daughter) == (frame - 1,):
-            families[mother].append(daughter)
+    # Few are prompted on one frame; who was taken on there has no other prompt yet.
+    for one in session.prompts.objects_on(frame - 1):
+        if one in session.mothers and session.prompts.frames(one) == (frame - 1,):
+            families[session.mothers[one]].append(one)
     for mother, daughters in families.items():
         first = _taken_on_at(session, daughters, frame - 1)
         places = daughters_of(session, mother, frame - 1, later=1)
