@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy import ndimage
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.division import load_division_net
+from napari_sam2.predictor.composed_frames import LineFrames
 from napari_sam2.predictor.divided import is_two_lobed
 from napari_sam2.predictor.division_crops import (
     SIDE,
@@ -20,6 +22,7 @@ from napari_sam2.predictor.division_crops import (
     frames_around,
 )
 from napari_sam2.predictor.divisions import daughters_of, divided_on
+from napari_sam2.predictor.frames import ArrayFrames
 from napari_sam2.predictor.intensity import IntensityMapping
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
@@ -80,6 +83,26 @@ def test_a_mother_ends_where_only_the_next_frame_makes_it_plain(monkeypatch) -> 
     assert divided_on(session, (born - 1, 1), {1: whole}) == {}, "not a frame too early"
     monkeypatch.setattr("napari_sam2.predictor.divisions._PLAIN", np.inf)
     assert divided_on(session, (born, 1), {1: held}) == {}
+
+
+def test_later_planes_of_a_line_through_stacks_are_not_looked_at(cells) -> None:
+    """They are chosen as the run gets there, and would be taken for what was read too early."""
+    mother, daughters, born = division(cells)
+    session = followed(cells, mother, born - 4, born - 1)
+    line = LineFrames(ArrayFrames(cells.images), list(range(16)))
+    on_line = VideoSession.open(line, mapping=session.mapping)
+    on_line.objects, on_line.masklets = session.objects, session.masklets
+    on_line.prompts = session.prompts
+    read: list[int] = []
+    take = line.read
+    line.read = lambda t: read.append(t) or take(t)  # type: ignore[method-assign]
+    assert 1 in divided_on(on_line, (born, 1), {1: record(cells, born, daughters[0])})
+    assert max(read) == born
+    read.clear()
+    assert 1 in divided_on(session, (born, 1), {1: record(cells, born, daughters[0])})
+    both = record(cells, born - 1, mother)
+    divided_on(on_line, (born - 1, 1), {1: replace(both, bbox=(0, 0, *both.crop().shape))})
+    assert max(read, default=0) < born
 
 
 def test_a_mask_that_leaps_to_a_neighbour_has_not_divided(cells) -> None:
