@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -85,24 +84,38 @@ def test_a_mother_ends_where_only_the_next_frame_makes_it_plain(monkeypatch) -> 
     assert divided_on(session, (born, 1), {1: held}) == {}
 
 
-def test_later_planes_of_a_line_through_stacks_are_not_looked_at(cells) -> None:
-    """They are chosen as the run gets there, and would be taken for what was read too early."""
+def test_a_line_through_stacks_is_looked_at_as_far_as_it_is_known(cells) -> None:
     mother, daughters, born = division(cells)
     session = followed(cells, mother, born - 4, born - 1)
-    line = LineFrames(ArrayFrames(cells.images), list(range(16)))
-    on_line = VideoSession.open(line, mapping=session.mapping)
-    on_line.objects, on_line.masklets = session.objects, session.masklets
-    on_line.prompts = session.prompts
-    read: list[int] = []
-    take = line.read
-    line.read = lambda t: read.append(t) or take(t)  # type: ignore[method-assign]
-    assert 1 in divided_on(on_line, (born, 1), {1: record(cells, born, daughters[0])})
-    assert max(read) == born
-    read.clear()
+    one = {1: record(cells, born, daughters[0])}
+    stacks = ArrayFrames(cells.images.reshape(8, 2, *cells.images.shape[1:]), axes="TZYX")
+    for source, may_divide in ((ArrayFrames(cells.images), True), (stacks, False)):
+        line = session.on_line(range(16))
+        line.frames = line._source = LineFrames(source, list(range(16)))
+        line.objects, line.masklets, line.prompts = (
+            session.objects,
+            session.masklets,
+            session.prompts,
+        )
+        # Planes that come later are chosen as the run gets there; through depth nothing divides.
+        assert (1 in divided_on(line, (born, 1), one)) == may_divide
+        assert max(line._last_read, default=0) <= born
+
+
+def test_a_later_frame_that_cannot_be_read_is_not_looked_at(cells) -> None:
+    class Bad(ArrayFrames):
+        def read(self, t: int) -> NDArray[np.generic]:
+            if t > born:
+                raise OSError(5, "Input/output error")
+            return super().read(t)
+
+    mother, daughters, born = division(cells)
+    session = followed(cells, mother, born - 4, born - 1)
+    session.frames = session._source = Bad(cells.images)
+    session._last_read = {}
     assert 1 in divided_on(session, (born, 1), {1: record(cells, born, daughters[0])})
-    both = record(cells, born - 1, mother)
-    divided_on(on_line, (born - 1, 1), {1: replace(both, bbox=(0, 0, *both.crop().shape))})
-    assert max(read, default=0) < born
+    assert daughters_of(session, 1, born)
+    assert daughters_of(session, 1, born, later=1) is None
 
 
 def test_a_mask_that_leaps_to_a_neighbour_has_not_divided(cells) -> None:

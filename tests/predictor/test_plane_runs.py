@@ -187,3 +187,14 @@ class TestWhatStays:
         session.masklets.write(1, far, MaskRecord.from_mask(disc))
         list(bundled.propagate(session, PropagateOptions(along="z")))
         assert not record(1, far).visible
+
+
+def test_a_line_that_goes_to_another_plane_of_a_time_reads_that_one(stacks) -> None:
+    images, _ = stacks
+    line = VideoSession.open(images, axes="TZYX").on_line(GRID.along_time(0))
+    assert (line.read(1) == images[1, 0]).all()
+    line.frames.planes[1] = GRID.plane(1, 4)
+    assert (line.read(1) == images[1, 4]).all()
+    assert line.frames.grid == PlaneGrid(TIMES)
+    through = VideoSession.open(images, axes="TZYX").on_line(GRID.along_z(1))
+    assert through.frames.grid == PlaneGrid(1, SLICES)

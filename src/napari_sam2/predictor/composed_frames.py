@@ -91,6 +91,13 @@ class LineFrames:
         """Channels of a frame."""
         return self._source.num_channels
 
+    @property
+    def grid(self) -> PlaneGrid:
+        """Times or slices, whichever the line goes through."""
+        times = [grid_of(self._source).place(plane)[0] for plane in self.planes[:2]]
+        is_depth = len(times) == 2 and times[0] == times[1]
+        return PlaneGrid(1, len(self)) if is_depth else PlaneGrid(len(self))
+
     def __len__(self) -> int:
         return len(self.planes)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.division import GRID, DivisionNet, load_division_net
-from napari_sam2.predictor.composed_frames import LineFrames, grid_of
+from napari_sam2.predictor.composed_frames import grid_of
 from napari_sam2.predictor.correction import agreement
 from napari_sam2.predictor.divided import comes_apart, is_two_lobed
 from napari_sam2.predictor.division_crops import DivisionWindow, division_crops, frames_around
@@ -111,7 +111,7 @@ def divided_on(
     asked = [i for i, limit in limits.items() if min(limit) < math.inf]
     looks = _look(session, place[0], _records(session, place[0] - 1, asked))
     coming = {i: may_end[i] for i, (score, _) in looks.items() if limits[i].waits(score)}
-    later = _look(session, place[0] + 1, coming) if _is_settled(session) else {}
+    later = _look(session, place[0] + 1, coming) if session.can_look_at(place[0] + 1) else {}
     found = {}
     for object_id, (score, points) in looks.items():
         plain = later[object_id][0] if object_id in later else -math.inf
@@ -142,6 +142,8 @@ def daughters_of(
     (Point, Point) or None
         Pixels (y, x) of the frame, the surer one first; None if nobody knows.
     """
+    if later and not session.can_look_at(frame + later):
+        return None
     looks = _look(session, frame + later, _records(session, frame - 1, [object_id]))
     return looks[object_id][1] if object_id in looks else None
 
@@ -240,14 +242,6 @@ def _overlap(one: MaskRecord, other: MaskRecord, moved: tuple[int, int]) -> floa
     return agreement(replace(one, bbox=(y0 + y, x0 + x, y1 + y, x1 + x)), other)
 
 
-def _is_settled(session: VideoSession) -> bool:
-    """Say whether it is known what later frames show.
-
-    On a line through a movie of stacks their planes are chosen as the run gets there.
-    """
-    return not isinstance(session.frames, LineFrames)
-
-
 def _records(session: VideoSession, frame: int, objects: Iterable[int]) -> dict[int, MaskRecord]:
     """Return the visible masks of objects on a frame."""
     found = {i: session.masklets.record(i, frame) for i in objects}
@@ -259,9 +253,9 @@ def _look(
     session: VideoSession, frame: int, before: Mapping[int, MaskRecord]
 ) -> dict[int, tuple[float, tuple[Point, Point]]]:
     """Return the division network's score of masks of the frame before, and two daughters."""
-    if not before or frame >= session.num_frames:
+    if not before:
         return {}
-    count = session.num_frames if _is_settled(session) else frame + 1
+    count = frame + 1 + session.can_look_at(frame + 1)
     frames = [session.read(t) for t in frames_around(frame, count)]
     crops = [division_crops(frames, record, session.mapping) for record in before.values()]
     output = _shipped()(torch.stack(crops))

@@ -219,8 +219,10 @@ class Prefetcher:
             for later in coming:
                 self._start(later)
             self._forget({t, *coming})
+        pixels = frame.result()
+        # One that failed stays: who only looked ahead is not the one to tell.
         del self._waiting[t]
-        return frame.result()
+        return pixels
 
     def close(self) -> None:
         """Forget what was read ahead and end the thread."""

@@ -216,7 +216,7 @@ class VideoSession:
         self.forget_memories()
 
     def number(self, frame: int) -> int:
-        """Return the number under which what is encoded of a frame is kept."""
+        """Return the number under which what is read and encoded of a frame is kept."""
         return self.frames.planes[frame] if isinstance(self.frames, LineFrames) else frame
 
     @property
@@ -236,10 +236,25 @@ class VideoSession:
 
     def read(self, frame: int) -> NDArray[Any]:
         """Return the raw values of a frame; the last ones that were asked for are kept."""
-        if frame not in self._last_read:
+        number = self.number(frame)
+        if number not in self._last_read:
             kept = list(self._last_read.items())[1 - _KEPT_FRAMES :]
-            self._last_read = dict([*kept, (frame, self._source.read(frame))])
-        return self._last_read[frame]
+            self._last_read = dict([*kept, (number, self._source.read(frame))])
+        return self._last_read[number]
+
+    def can_look_at(self, frame: int) -> bool:
+        """Say whether a frame beyond the one in work can be looked at.
+
+        One that cannot be read is no reason to stop before it: the run meets the error there. And
+        on a line through a movie of stacks planes are chosen as the run gets there.
+        """
+        if frame >= self.num_frames or isinstance(self.frames, LineFrames):
+            return False
+        try:
+            self.read(frame)
+        except Exception:  # whatever a reader makes of a bad file
+            return False
+        return True
 
     @contextmanager
     def reading_ahead(self, order: Sequence[int]) -> Iterator[None]:
