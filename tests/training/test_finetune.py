@@ -154,6 +154,18 @@ def test_half_of_what_was_learned_is_kept_if_it_keeps_half_of_the_gain(
     assert any("half way" in one.note for one in told) == is_half
 
 
+def test_who_stops_a_run_does_not_wait_for_another_measurement(tmp_path, monkeypatch):
+    def stop(told: Progress) -> bool:
+        return told.figures is not None and told.step > 0
+
+    data = Lessons((disks(),), (disks(),))
+    run = FineTuning(replace(OPTIONS, steps=4, validations=4), data, tmp_path, stop)
+    scores = [Figures(score, score, score, score) for score in (0.5, 0.7)]
+    monkeypatch.setattr(run, "_measure", lambda model=None: scores.pop(0))
+    assert not run.train().is_complete
+    assert not scores
+
+
 class TestGoingOn:
     def test_a_resumed_run_equals_an_uninterrupted_one(self, whole_run, tmp_path):
         first = FineTuning(OPTIONS, lessons(), tmp_path)

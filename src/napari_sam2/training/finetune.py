@@ -219,7 +219,7 @@ class FineTuning:
         if best is None and self.standing.before is None:
             best = self.learner.averaged()
         merged = self.learner.merged(best or self._start())
-        if best is not None:
+        if best is not None and is_complete:
             merged = self._moderated(merged)
         return Outcome(merged.to("cpu"), self.standing, is_complete)
 
