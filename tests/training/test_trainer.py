@@ -387,6 +387,21 @@ def test_stills_never_start_from_a_mask_and_clips_often_do() -> None:
     assert resting == pytest.approx(options.encoder_rest, abs=0.1)
 
 
+def test_a_share_of_first_clicks_is_asked_again_and_nothing_else() -> None:
+    def plans(asked_again: float, num_frames: int) -> list[Plan]:
+        rng = np.random.default_rng(0)
+        options = TrainOptions(asked_again=asked_again)
+        return [choose_plan(options, num_frames, rng) for _ in range(400)]
+
+    for num_frames in (1, 4):
+        half = plans(0.5, num_frames)
+        assert all(plan.kind == "click" for plan in half if plan.asked_again)
+        clicked = [plan.asked_again for plan in half if plan.kind == "click"]
+        assert np.mean(clicked) == pytest.approx(0.5, abs=0.12)
+        assert all(plan.asked_again for plan in plans(1.0, num_frames) if plan.kind == "click")
+        assert not any(plan.asked_again for plan in plans(0.0, num_frames))
+
+
 def test_focal_loss_and_fine_contours_come_late() -> None:
     options = TrainOptions()
     early, late = loss_weights(options, 0.1, 1), loss_weights(options, 0.95, 1)

@@ -32,7 +32,7 @@ from napari_sam2.training.finetune_state import (
     save_checkpoint,
 )
 from napari_sam2.training.losses import answer_loss
-from napari_sam2.training.options import second_stage
+from napari_sam2.training.options import TrainOptions, second_stage
 from napari_sam2.training.prompt_simulation import torch_generator
 from napari_sam2.training.run_log import append_row
 from napari_sam2.training.schedule import choose_plan, loss_weights, step_random
@@ -291,8 +291,8 @@ class FineTuning:
         self, batch: ClipBatch, num_frames: int, rng: np.random.Generator
     ) -> torch.Tensor | None:
         """Return the mean loss of all answers on annotated frames, None without any."""
-        recipe, device = second_stage(), self.runtime.device
-        plan = replace(choose_plan(recipe, num_frames, rng), asked_again=True)
+        recipe, device = _recipe(), self.runtime.device
+        plan = choose_plan(recipe, num_frames, rng)
         images, masks = fit_to(batch, self.learner.model.config.input_size)
         images, masks = images.to(device), masks.to(device)
         weights = loss_weights(recipe, 1.0, num_frames)
@@ -361,6 +361,11 @@ class FineTuning:
     def _mean_loss(self) -> float:
         recent = self._losses[-50:]
         return float(np.mean(recent)) if recent else float("nan")
+
+
+def _recipe() -> TrainOptions:
+    """Return the losses and prompts of a lesson; every first click is asked again."""
+    return replace(second_stage(), asked_again=1.0)
 
 
 def _rate_at(done: float) -> float:

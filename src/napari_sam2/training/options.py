@@ -87,6 +87,9 @@ class TrainOptions:
     motion_told: float = _option(
         0.0, "Motion told", "Share of the steps on clips whose memories move with objects", 0, 1
     )
+    asked_again: float = _option(
+        0.0, "Asked again", "Share of first clicks that the box of their answer follows", 0, 1
+    )
     ranking: float = _option(2.0, "Predicted IoU", "Weight of its error", 0, 1e3)
     affinity: float = _option(
         1.0, "Affinity", "Weight of the lesson on pairs of cells, fading to the end", 0, 1e3

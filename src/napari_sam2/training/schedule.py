@@ -86,7 +86,8 @@ def choose_plan(options: TrainOptions, num_frames: int, rng: np.random.Generator
         clicks = int(rng.integers(options.still_clicks + 1)) if rng.random() < 0.6 else 0
         if rng.random() < options.long_corrections:
             clicks = int(rng.integers(3, _MOST_CLICKS + 1))
-        return Plan("click" if rng.random() < 0.65 else "box", clicks)
+        first: PromptKind = "click" if rng.random() < 0.65 else "box"
+        return Plan(first, clicks, asked_again=_is_asked_again(options, first, rng))
     kind: PromptKind = ("mask", "mask", "click", "box")[int(rng.integers(4))]
     plan = Plan(
         kind,
@@ -94,11 +95,17 @@ def choose_plan(options: TrainOptions, num_frames: int, rng: np.random.Generator
         encoder_learns=bool(rng.random() >= options.encoder_rest),
         presence_told=bool(rng.random() < options.presence_told),
         motion_told=bool(rng.random() < options.motion_told),
+        asked_again=_is_asked_again(options, kind, rng),
     )
     if rng.random() >= options.correction:
         return plan
     corrected, clicks = int(rng.integers(1, num_frames)), int(rng.choice([1, 1, 2, 3]))
     return replace(plan, corrected_frame=corrected, corrections=clicks)
+
+
+def _is_asked_again(options: TrainOptions, kind: PromptKind, rng: np.random.Generator) -> bool:
+    """Draw whether a first click is followed by its box, without a draw where none ever is."""
+    return kind == "click" and options.asked_again > 0 and rng.random() < options.asked_again
 
 
 @dataclass(frozen=True, slots=True)
