@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -91,6 +93,15 @@ def test_curves_and_times_are_means_over_objects():
     assert over_time["network"] == [(1, pytest.approx(0.7)), (2, pytest.approx(0.35))]
 
 
+def test_corrections_of_all_synthetic_kinds_are_one_curve():
+    phase = replace(result(), title="synthetic phase", kind="synthetic")
+    rods = replace(result(), title="synthetic rods", kind="synthetic")
+    own, synthetic = curves([result(), phase, rods])
+    assert (own.dataset, own.count) == ("SIM 01", 2)
+    assert (synthetic.dataset, synthetic.count) == ("synthetic, all kinds", 4)
+    assert synthetic.both == pytest.approx(own.both)
+
+
 def test_a_file_of_something_else_is_refused(tmp_path):
     path = tmp_path / "x.json"
     path.write_text('{"sets": 3}')
@@ -104,6 +115,7 @@ def test_limits_hold_for_every_protocol_and_small_sets_are_asked_for_less():
     assert counts == (5, 5, 5, 5, 5)
     assert Sampling().of("stack").frames < Sampling().frames
     assert Sampling().of("synthetic").stills < Sampling().stills
+    assert 0 < Sampling().of("synthetic").interactive < Sampling().interactive
     assert Sampling().of("movie") == Sampling()
     assert Sampling.quick(3).seed == 3
 

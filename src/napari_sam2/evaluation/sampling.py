@@ -95,6 +95,7 @@ class Sampling:
             return replace(
                 self, stills=-(-self.stills // 5), masklets=-(-self.masklets // 6),
                 prompts=("1 click",), prompted=-(-self.prompted // 3), frames=15, long_frames=0,
-                interactive=0, departures=-(-self.departures // 6), movie_frames=0,
+                interactive=-(-self.interactive // 4), departures=-(-self.departures // 6),
+                movie_frames=0,
             )  # fmt: skip
         return self

@@ -12,6 +12,9 @@ from napari_sam2.evaluation.interactive import InteractiveScore
 from napari_sam2.evaluation.metrics import mean_and_error
 from napari_sam2.evaluation.protocol import ObjectScore
 
+ALL_SYNTHETIC = "synthetic, all kinds"
+"""Title of what is averaged over the kinds of synthetic movies."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -85,11 +88,15 @@ def summarise(results: Iterable[SetResult]) -> list[Summary]:
 
 
 def curves(results: Iterable[SetResult]) -> list[Curve]:
-    """Average the interactive scores of every set by protocol and method."""
+    """Average the interactive scores by protocol and method, over a set or all synthetic ones.
+
+    Of a synthetic kind only two objects are corrected: too few for a curve of its own.
+    """
     groups: dict[tuple[str, str, str], list[InteractiveScore]] = {}
     for result in results:
+        title = ALL_SYNTHETIC if result.kind == "synthetic" else result.title
         for score in result.interactive:
-            groups.setdefault((result.title, score.protocol, score.method), []).append(score)
+            groups.setdefault((title, score.protocol, score.method), []).append(score)
     return [_curve(key, found) for key, found in groups.items()]
 
 
