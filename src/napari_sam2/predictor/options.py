@@ -216,9 +216,8 @@ class PredictorOptions:
         default="auto",
         metadata=_about(
             "Doubt absence",
-            "On keeps the mask of an object whose score of presence falls just below zero, and "
-            "drops one of which the network thinks nothing; off goes by the score alone, as the "
-            "reference does. Auto is on where views follow objects.",
+            "On keeps the mask of an object whose score of presence falls just below zero; off "
+            "empties it, as the reference does. Auto is on where views follow objects.",
         ),
     )
     second_opinion: Twice = field(

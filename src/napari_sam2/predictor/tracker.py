@@ -30,7 +30,7 @@ from napari_sam2.predictor.session import ObjectState, VideoSession
 from napari_sam2.predictor.solid import stay_solid
 from napari_sam2.predictor.taken_in import leave_neighbours, places_on
 from napari_sam2.predictor.transforms import View
-from napari_sam2.predictor.verdicts import SPARED_SCORE, judged, trust_in
+from napari_sam2.predictor.verdicts import SPARED_SCORE, believed_from, presume_present
 from napari_sam2.predictor.view_planner import ViewPlanner
 
 _SMALL_INPUT = 512
@@ -265,8 +265,8 @@ class Tracker:
             prompts = self._model.encode_prompts(None, None, None, features.grid, len(batch))
             output = self._model.decode_all(conditioned, features, prompts)
             about = place, self._options, self._model.config
-            trusts = [trust_in(session, row.object_id, *about) for row in batch]
-            prediction = self._model.choose(judged(output, trusts), multimask=True)
+            believed = [believed_from(session, row.object_id, *about) for row in batch]
+            prediction = self._model.choose(presume_present(output, believed), multimask=True)
         if self._options.stays_solid(self._model.config):
             prediction = stay_solid(session, prediction, [row.object_id for row in batch])
         prediction = leave_neighbours(prediction, [(r.object_id, r.view) for r in batch], places)
