@@ -8,7 +8,7 @@ from tests.dividing_cell import DIVIDES, FRAMES, SIDE, movie, truth
 
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
-from napari_sam2.predictor.divided import comes_apart, is_two_lobed
+from napari_sam2.predictor.divided import comes_apart
 from napari_sam2.predictor.divisions import divided_on, has_ended
 from napari_sam2.predictor.options import Direction, Divided, PredictorOptions, PropagateOptions
 from napari_sam2.predictor.runtime import Runtime
@@ -132,9 +132,7 @@ def judged(before: list[np.ndarray], mask: np.ndarray, iou: float = 0.9, born: b
         session.masklets.write(1, frame, MaskRecord.from_mask(drawn, predicted_iou=iou))
     record = session.masklets.record(1, 5 + len(before))
     last = 5 + len(before)
-    if comes_apart(session, 1, (last, 1), record):
-        return "apart"
-    return "two-lobed" if is_two_lobed(session, 1, last, record) else "one"
+    return "apart" if comes_apart(session, 1, (last, 1), record) else "one"
 
 
 def disc(y: int, x: int, radius: float) -> np.ndarray:
@@ -149,13 +147,6 @@ def test_soon_after_a_prompt_two_daughters_that_lie_apart_end_their_mother() -> 
     assert judged([CELL], DAUGHTERS) == "apart"
     assert judged([CELL, disc(64, 64, 9)], DAUGHTERS) == "apart", "she was small just before"
     assert states(run(prompts=(DIVIDES - 3,))).lstrip("-") == "wwwxxxxxx"[: FRAMES - DIVIDES + 3]
-
-
-def test_soon_after_a_prompt_two_lobes_say_nothing() -> None:
-    lobes = disc(64, 52, 14) | disc(64, 76, 14)
-    assert halves(MaskRecord.from_mask(lobes)) is not None
-    assert judged([CELL], lobes) == "one"
-    assert judged([CELL] * 7, lobes) == "two-lobed"
 
 
 def test_a_bad_mask_in_pieces_is_no_division() -> None:
@@ -179,10 +170,12 @@ def test_one_daughter_and_a_piece_of_the_other_end_their_mother(frames: int) -> 
 def test_a_large_mask_is_judged_as_a_small_one() -> None:
     session = VideoSession.open(np.zeros((20, 8 * SIDE, 8 * SIDE), np.uint8))
     predictor = VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32"))
-    session.add(MaskPrompt(1, 0, np.kron(truth(0), np.ones((8, 8), bool))))
+    session.add(MaskPrompt(1, 0, np.kron(CELL, np.ones((8, 8), bool))))
     predictor.commit(session)
+    session.masklets.write(1, 11, session.masklets.record(1, 0))
     two, one = (
-        MaskRecord.from_mask(np.kron(truth(t), np.ones((8, 8), bool))) for t in (DIVIDES, 0)
+        MaskRecord.from_mask(np.kron(drawn, np.ones((8, 8), bool)), predicted_iou=0.9)
+        for drawn in (DAUGHTERS, CELL)
     )
-    assert is_two_lobed(session, 1, 12, two)
-    assert not is_two_lobed(session, 1, 12, one)
+    assert comes_apart(session, 1, (12, 1), two)
+    assert not comes_apart(session, 1, (12, 1), one)

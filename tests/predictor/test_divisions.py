@@ -1,4 +1,4 @@
-"""A network that has seen cells divide ends mothers whose mask goes over to one daughter."""
+"""A network that has seen cells divide ends mothers, whatever their mask goes over to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.division import load_division_net
 from napari_sam2.predictor.composed_frames import LineFrames
-from napari_sam2.predictor.divided import is_two_lobed
 from napari_sam2.predictor.division_crops import (
     SIDE,
     DivisionWindow,
@@ -80,7 +79,7 @@ def test_a_mother_ends_where_only_the_next_frame_makes_it_plain(monkeypatch) -> 
     assert divided_on(session, (born, 1), {1: held})[1] > 0.99
     whole = record(cells, born - 1, mother)
     assert divided_on(session, (born - 1, 1), {1: whole}) == {}, "not a frame too early"
-    monkeypatch.setattr("napari_sam2.predictor.divisions._PLAIN", np.inf)
+    monkeypatch.setattr("napari_sam2.predictor.divisions._PARTED", np.inf)
     assert divided_on(session, (born, 1), {1: held}) == {}
 
 
@@ -131,18 +130,8 @@ def test_a_mask_that_leaps_to_a_neighbour_has_not_divided(cells) -> None:
 def test_what_is_followed_well_is_not_asked_about(cells, monkeypatch) -> None:
     monkeypatch.setattr("napari_sam2.predictor.divisions._shipped", lambda: pytest.fail("asked"))
     mother, _, born = division(cells)
-    session = followed(cells, mother, 0, born - 2)
-    assert divided_on(session, (born - 1, 1), {1: record(cells, born - 1, mother)}) == {}
-
-
-def test_an_object_that_never_keeps_its_place_is_not_asked_about(cells) -> None:
-    mother, daughters, born = division(cells)
-    session = followed(cells, mother, born - 4, born - 1)
-    assert divided_on(session, (born, 1), {1: record(cells, born, daughters[0])})
-    others = sorted(set(np.unique(cells.labels[0])) - {0, mother})
-    for frame in (born - 3, born - 2):
-        session.masklets.write(1, frame, record(cells, frame, others[frame % 2]))
-    assert divided_on(session, (born, 1), {1: record(cells, born, daughters[0])}) == {}
+    session = followed(cells, mother, 0, born - 1)
+    assert divided_on(session, (born, 1), {1: record(cells, born - 1, mother)}) == {}
 
 
 def test_a_mask_that_took_in_a_neighbour_for_a_frame_has_not_divided(cells, monkeypatch) -> None:
@@ -166,21 +155,19 @@ def test_a_mask_that_took_in_a_neighbour_for_a_frame_has_not_divided(cells, monk
     assert told > 1, "the network takes both for daughters"
 
 
-def test_two_halves_of_a_cell_that_has_not_divided_do_not_end_it(cells) -> None:
+def test_half_a_mask_of_a_cell_that_has_not_divided_does_not_end_it(cells) -> None:
     mothers = set(cells.lineage.values())
     living = sorted(
         set(np.unique(cells.labels[0])) & set(np.unique(cells.labels[10])) - {0} - mothers
     )
-    halved = 0
+    assert len(living) > 3
     for label in living:
-        session = followed(cells, label, 0, 9)
-        shown = cells.labels[10] == label
+        session = followed(cells, label, 0, 8)
+        shown = cells.labels[9] == label
         rows = np.flatnonzero(shown.any(1))
-        shown[(rows[0] + rows[-1]) // 2 - 1 : (rows[0] + rows[-1]) // 2 + 1] = False
-        lobes = MaskRecord.from_mask(shown, predicted_iou=0.6)
-        halved += is_two_lobed(session, 1, 10, lobes)
-        assert divided_on(session, (10, 1), {1: lobes}) == {}
-    assert halved > 3
+        shown[: (rows[0] + rows[-1]) // 2] = False
+        session.masklets.write(1, 9, MaskRecord.from_mask(shown, predicted_iou=0.6))
+        assert divided_on(session, (10, 1), {1: record(cells, 10, label)}) == {}
 
 
 def test_a_daughter_that_a_person_clicked_lives(cells) -> None:

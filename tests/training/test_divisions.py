@@ -52,6 +52,24 @@ def test_drawn_samples_are_kept(tmp_path, monkeypatch) -> None:
     assert torch.equal(first.places.nan_to_num(), again.places.nan_to_num())
 
 
+def test_nuclei_alone_are_drawn_and_kept_beside_the_rest(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(division_data, "_CHUNK", 1)
+    seed = division_data.KINDS.index("rods")
+    rods = samples_of_movies(seed, 1, tmp_path)
+    nuclei = samples_of_movies(seed, 1, tmp_path, "nuclei")
+    assert len(list(tmp_path.glob(f"*_nuclei_{seed}.npz"))) == 1
+    assert not torch.equal(rods.crops[:5], nuclei.crops[:5])
+
+
+def test_a_network_that_knows_something_is_trained_on(samples, tmp_path) -> None:
+    options = DivisionOptions(epochs=1, batch=8, learning_rate=1e-6)
+    start = DivisionNet()
+    before = {name: value.clone() for name, value in start.state_dict().items()}
+    net = train_divisions(samples, samples, options, tmp_path, print, start)
+    for name, value in net.named_parameters():
+        assert torch.allclose(value, before[name], atol=1e-4), name
+
+
 def test_a_movie_without_a_cell_gives_no_sample() -> None:
     empty = dividing_cells(frames=3, seed=1)
     empty.labels[:] = 0

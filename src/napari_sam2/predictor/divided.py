@@ -16,9 +16,8 @@ from scipy import ndimage
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.predictor.newborns import is_newborn
 from napari_sam2.predictor.session import VideoSession
-from napari_sam2.tracking.splitting import halves
 
-__all__ = ["comes_apart", "is_two_lobed"]
+__all__ = ["comes_apart"]
 
 _SIDE = 128
 """Pixels from which on a mask is thinned out before it is looked at: halves are no small thing."""
@@ -61,27 +60,6 @@ def comes_apart(
     earlier = (session.masklets.record(object_id, t) for t in range(frame - window, frame))
     most = max((one.area for one in earlier if one is not None), default=0)
     return not is_newborn(session, object_id, place) and _lies_apart(record, most)
-
-
-def is_two_lobed(session: VideoSession, object_id: int, frame: int, record: MaskRecord) -> bool:
-    """Say whether the mask of an object falls into two halves of like size, even in one piece.
-
-    Parameters
-    ----------
-    session : VideoSession
-    object_id : int
-    frame : int
-    record : MaskRecord
-        The mask there; visible.
-
-    Returns
-    -------
-    bool
-        Never while pointers reach back to the last prompt.
-    """
-    window = session.objects[object_id].bank.pointer_window
-    last = max(session.prompts.frames(object_id), default=frame)
-    return frame - last >= window and halves(MaskRecord.from_mask(_thinned(record))) is not None
 
 
 def _lies_apart(record: MaskRecord, most: int) -> bool:

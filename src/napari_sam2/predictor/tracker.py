@@ -28,6 +28,7 @@ from napari_sam2.predictor.rows import Remembered, Tracked
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import ObjectState, VideoSession
 from napari_sam2.predictor.solid import stay_solid
+from napari_sam2.predictor.strays import is_stray
 from napari_sam2.predictor.taken_in import leave_neighbours, places_on
 from napari_sam2.predictor.transforms import View
 from napari_sam2.predictor.verdicts import SPARED_SCORE, believed_from, presume_present
@@ -108,8 +109,12 @@ class Tracker:
                 session.objects[object_id].bank.evict(frame, step)
         held = places if self._options.holds(self._model.config) else {}
         records = self._records(session, frame, tracked, fixed, held)
-        unseen = [row for row in tracked if held and _is_unseen(row, records)]
-        return records | {row.object_id: self._see_nothing(session, frame, row) for row in unseen}
+        is_doubting = self._options.doubts(self._model.config)
+        for row in tracked:
+            about = session, row.object_id, place, records[row.object_id]
+            if (held and _is_unseen(row, records)) or (is_doubting and is_stray(*about)):
+                records[row.object_id] = self._see_nothing(session, frame, row)
+        return records
 
     def remember(
         self, session: VideoSession, object_id: int, place: tuple[int, int], view: View

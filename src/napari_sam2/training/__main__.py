@@ -14,11 +14,18 @@ import typer
 
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.config import PRESETS
+from napari_sam2.model.division import load_division_net
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.checkpointing import OPTIONS, export_average, read_options
 from napari_sam2.training.choosing import RULES, Choice, compare, kept_back_movies
 from napari_sam2.training.clips import default_sources
-from napari_sam2.training.division_data import FIRST_SEED, KEPT_BACK_SEED, samples_of_movies
+from napari_sam2.training.division_data import (
+    FIRST_SEED,
+    KEPT_BACK_SEED,
+    NUCLEI_SEED,
+    DivisionSamples,
+    samples_of_movies,
+)
 from napari_sam2.training.divisions import DivisionOptions, export_division_net, train_divisions
 from napari_sam2.training.held_back import held_back
 from napari_sam2.training.options import TrainOptions, second_stage
@@ -145,21 +152,33 @@ def choose(  # noqa: PLR0913 - each argument is an option that the user sees
 
 
 @app.command()
-def divisions(
+def divisions(  # noqa: PLR0913 - each argument is an option that the user sees
     out: Annotated[Path, typer.Option(help="Folder of the run")],
     target: Annotated[Path, typer.Option(help="Safetensors file to write")],
     movies: Annotated[int, typer.Option(help="Different synthetic movies")] = 4800,
+    nuclei: Annotated[int, typer.Option(help="Movies of nuclei beside them")] = 0,
     epochs: Annotated[int, typer.Option(help="Times that each sample is seen")] = 10,
+    rate: Annotated[float, typer.Option(help="Learning rate")] = 3e-3,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Weights to start from: the second stage")
+    ] = None,
 ) -> None:
     """Train the division network on synthetic movies; a run that was stopped goes on."""
     torch.set_flush_denormal(True)
     cache = out.parent / "synthetic"
     _say("drawing samples")
     kept_back = samples_of_movies(KEPT_BACK_SEED, max(movies // 10, 1), cache)
-    samples = samples_of_movies(FIRST_SEED, movies, cache)
+    samples = DivisionSamples.joined(
+        [
+            samples_of_movies(FIRST_SEED, movies, cache),
+            *([samples_of_movies(NUCLEI_SEED, nuclei, cache, "nuclei")] if nuclei else []),
+        ]
+    )
     counts = int(samples.divided.sum()), len(samples)
     _say(f"{counts[0]} divisions among {counts[1]} samples")
-    net = train_divisions(samples, kept_back, DivisionOptions(epochs), out, _say)
+    options = DivisionOptions(epochs, learning_rate=rate)
+    first = load_division_net(start) if start else None
+    net = train_divisions(samples, kept_back, options, out, _say, first)
     _say(f"wrote {export_division_net(net, target)}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,8 +25,9 @@ KINDS = (
     *("nuclei",) * 6, "whole", "whole", "sheet", "membranes", "phase", "phase", "dic",
     "brightfield", "brightfield", "rods",
 )  # fmt: skip
-#: Seeds of the first movie to train on, and of the first that is kept back.
-FIRST_SEED, KEPT_BACK_SEED = 770_000_000, 780_000_000
+#: Seeds of the first movie to train on, of the first of nuclei alone, and of the first that is
+#: kept back.
+FIRST_SEED, NUCLEI_SEED, KEPT_BACK_SEED = 770_000_000, 775_000_000, 780_000_000
 
 _FRAMES = 14
 _MOST = 60  # samples of a movie: a plate of rods must not outweigh the rest
@@ -78,7 +80,9 @@ class _Case:
     daughters: tuple[int, ...] = ()
 
 
-def samples_of_movies(first: int, count: int, folder: Path) -> DivisionSamples:
+def samples_of_movies(
+    first: int, count: int, folder: Path, kind: str | None = None
+) -> DivisionSamples:
     """Return the samples of synthetic movies, made where they are not in a folder yet.
 
     Parameters
@@ -89,14 +93,17 @@ def samples_of_movies(first: int, count: int, folder: Path) -> DivisionSamples:
         Movies; the last file of 50 may hold more.
     folder : Path
         Keeps what has been drawn.
+    kind : str, optional
+        Of all movies; those of `KINDS` in turn when absent.
     """
     folder.mkdir(parents=True, exist_ok=True)
     starts = range(first, first + count, _CHUNK)
-    paths = [folder / f"divisions_v{GENERATOR_VERSION}_{start}.npz" for start in starts]
+    name = f"divisions_v{GENERATOR_VERSION}" + (f"_{kind}" if kind else "")
+    paths = [folder / f"{name}_{start}.npz" for start in starts]
     missing = [each for each in zip(starts, paths, strict=True) if not each[1].exists()]
     if missing:
         with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            list(pool.map(_draw_file, *zip(*missing, strict=True)))
+            list(pool.map(partial(_draw_file, kind=kind), *zip(*missing, strict=True)))
     return DivisionSamples.joined(_read(path) for path in paths)
 
 
@@ -113,15 +120,15 @@ def draw_samples(movie: SyntheticMovie, rng: np.random.Generator) -> DivisionSam
     return _samples(movie, [cases[index] for index in chosen], rng)
 
 
-def _of_seeds(start: int, stop: int) -> Iterator[DivisionSamples]:
+def _of_seeds(start: int, stop: int, kind: str | None) -> Iterator[DivisionSamples]:
     for seed in range(start, stop):
-        movie = random_movie(seed, _FRAMES, kind=KINDS[seed % len(KINDS)])
+        movie = random_movie(seed, _FRAMES, kind=kind or KINDS[seed % len(KINDS)])
         yield draw_samples(movie, np.random.default_rng(seed))
 
 
-def _draw_file(start: int, path: Path) -> None:
+def _draw_file(start: int, path: Path, kind: str | None) -> None:
     torch.set_num_threads(1)
-    _write(path, DivisionSamples.joined(_of_seeds(start, start + _CHUNK)))
+    _write(path, DivisionSamples.joined(_of_seeds(start, start + _CHUNK, kind)))
 
 
 def _read(path: Path) -> DivisionSamples:

@@ -15,6 +15,7 @@ from napari_sam2.model.division import GRID, DivisionNet, DivisionOutput
 from napari_sam2.predictor.division_crops import BELOW, RANGE
 from napari_sam2.training.checkpointing import write_checkpoint, write_weights
 from napari_sam2.training.division_data import DivisionSamples
+from napari_sam2.training.ragged import ragged
 
 __all__ = ["DivisionOptions", "export_division_net", "measure_divisions", "train_divisions"]
 
@@ -23,6 +24,8 @@ _BUMP = 1.0  # deviation of a daughter's place, in cells of the map
 _PLACES_WEIGHT = 10.0  # a map is nothing nearly everywhere
 _CHUNK = 512
 _SHOWN = 4  # pictures of a crop; then comes the mask
+_ITS_OWN = 1  # the picture that the mask is of
+_ZOOM = 0.2  # deviation of the logarithm: windows are as wide as masks, and masks are wrong
 _SHORTEST = 20  # steps over which a tenth of warm-up is more than one
 
 
@@ -76,6 +79,7 @@ def train_divisions(
     options: DivisionOptions,
     folder: Path,
     say: Callable[[str], None],
+    start: DivisionNet | None = None,
 ) -> DivisionNet:
     """Train the division network; a run that was stopped goes on after its last epoch.
 
@@ -88,6 +92,8 @@ def train_divisions(
         Keeps where the run stands.
     say : callable
         Told a line an epoch.
+    start : DivisionNet, optional
+        Trained on; one that knows nothing when absent.
 
     Returns
     -------
@@ -108,7 +114,7 @@ def train_divisions(
             f"for a batch of {options.batch}: draw more movies"
         )
     torch.manual_seed(options.seed)
-    net = DivisionNet()
+    net = start or DivisionNet()
     steps = len(samples) // options.batch * options.epochs
     optimiser = torch.optim.AdamW(
         net.parameters(), options.learning_rate, weight_decay=options.weight_decay
@@ -186,7 +192,7 @@ def _batches(samples: DivisionSamples, size: int) -> Iterator[tuple[Tensor, Tens
 
 
 def _varied(crops: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn crops over, change their light, and add noise; crops are 0..1."""
+    """Turn crops over, change their light, add noise, spoil masks; crops are 0..1."""
     for axis in (0, 1):
         if torch.rand(()) < 0.5:
             crops = crops.flip(2 + axis)
@@ -194,6 +200,7 @@ def _varied(crops: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
             places[..., axis] = 1 - places[..., axis]
     if torch.rand(()) < 0.5:
         crops, places = crops.transpose(2, 3), places.flip(-1)
+    crops, places = _zoomed(crops, places)
     rows = len(crops)
     shown = RANGE * crops[:, :_SHOWN] - BELOW
     gamma = torch.exp(0.25 * torch.randn(rows, 1, 1, 1))
@@ -201,7 +208,19 @@ def _varied(crops: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     shown = gain * shown.clamp(min=0) ** gamma + 0.04 * torch.randn(rows, 1, 1, 1)
     shown = torch.where(torch.rand(rows, 1, 1, 1) < 0.1, 1 - shown, shown)
     shown = shown + 0.15 * torch.rand(rows, 1, 1, 1) ** 3 * torch.randn(shown.shape)
-    return torch.cat([((shown + BELOW) / RANGE).clamp(0, 1), crops[:, _SHOWN:]], 1), places
+    masks = ragged(crops[:, _SHOWN:], crops[:, _ITS_OWN : _ITS_OWN + 1])
+    return torch.cat([((shown + BELOW) / RANGE).clamp(0, 1), masks], 1), places
+
+
+def _zoomed(crops: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Show more or less of the surroundings."""
+    rows = len(crops)
+    side = torch.exp(_ZOOM * torch.randn(rows)).clamp(0.65, 1.5)  # of the new window, in old ones
+    rest = torch.zeros(rows)
+    affine = torch.stack([side, rest, rest, rest, side, rest], 1).view(rows, 2, 3)
+    grid = functional.affine_grid(affine, list(crops.shape), align_corners=False)
+    zoomed = functional.grid_sample(crops, grid, padding_mode="border", align_corners=False)
+    return zoomed, (places - 0.5) / side[:, None, None] + 0.5
 
 
 def _places_loss(logits: Tensor, places: Tensor) -> Tensor:

@@ -102,12 +102,13 @@ def _shape_veiled(cell: Cell, mitosis: Mitosis, left: int) -> None:
     # Chromosomes part fast, then slowly.
     parted = (max(late - left, 0) / max(late, 1)) ** 0.5
     is_tied = left < mitosis.tied
-    body.holes = chromosomes(body.label, gathered, parted, mitosis.gain / mitosis.veil)
+    loosened = mitosis.loosened * is_tied
+    body.holes = chromosomes(body.label, gathered, parted, mitosis.gain / mitosis.veil, loosened)
     body.radius = cell.rest_radius * (1 - mitosis.shrinks * gathered)
     body.elongation = cell.rest_elongation * (1 - gathered) + gathered
     body.elongation += parted * (mitosis.goal - body.elongation)
     body.brightness = cell.rest_brightness * (1 + gathered * (mitosis.veil - 1))
-    body.waist = _WAIST * parted * is_tied
+    body.waist = mitosis.waist * parted * is_tied
     body.calm = gathered
 
 

@@ -46,6 +46,10 @@ class Mitosis:
         is still one cell, and, after these, those on which it is being tied off.
     veil : float
         How bright that cell is beside its chromosomes, in parts of its brightness before.
+    loosened : float
+        0 to 1, how far the chromosomes have spread out again while it is being tied off.
+    waist : float
+        How deep it is tied off, in parts of its width.
     """
 
     way: Way = "round"
@@ -61,6 +65,8 @@ class Mitosis:
     parted: int = 0
     tied: int = 0
     veil: float = 0.3
+    loosened: float = 0.0
+    waist: float = 0.5
 
     @property
     def shrinks(self) -> float:
@@ -117,19 +123,21 @@ def random_mitosis(rng: np.random.Generator, shares: dict[Way, float]) -> Mitosi
 
 
 def _veiled(rng: np.random.Generator) -> Mitosis:
-    parted, tied = int(rng.integers(0, 3)), int(rng.integers(0, 2))
+    parted, tied = int(rng.choice(3, p=(0.2, 0.45, 0.35))), int(rng.choice(2, p=(0.4, 0.6)))
     return Mitosis(
         way="veiled",
         before=parted + tied + int(rng.integers(1, 4)),
         after=int(rng.integers(1, 5)),
         gain=float(rng.uniform(0.8, 2.5)),
-        goal=float(rng.uniform(1.2, 1.8)),
-        born=float(rng.uniform(1.0, 1.3)),
+        goal=float(rng.uniform(1.2, 2.0)),
+        born=float(rng.uniform(1.0, 1.5)),
         condensed=float(rng.uniform(0.0, 0.4)),
-        parting=float(rng.uniform(0.6, 0.9)),
+        parting=float(rng.uniform(0.6, 1.4)),
         spread=float(rng.uniform(0.02, 0.15)),
-        tilt=0.1,
+        tilt=0.15,
         parted=parted,
         tied=tied,
-        veil=float(rng.uniform(0.12, 0.6)),
+        veil=float(rng.uniform(0.15, 1.0)),
+        loosened=float(rng.uniform(0.0, 1.0)),
+        waist=float(rng.uniform(0.05, 0.5)),
     )

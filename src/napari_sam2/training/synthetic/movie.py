@@ -37,7 +37,7 @@ from napari_sam2.training.synthetic.stacks import neurites_scene, organelles_sce
 from napari_sam2.training.synthetic.whole import whole_scene
 
 #: Changes whenever the same seed would give another movie: caches are keyed by it.
-GENERATOR_VERSION = 12
+GENERATOR_VERSION = 13
 
 SceneFunction = Callable[[np.random.Generator, int, tuple[int, int]], Scene]
 

@@ -19,7 +19,7 @@ from napari_sam2.training.synthetic.population import Habit
 from napari_sam2.training.synthetic.scene import Scene
 
 #: How often chromosomes gather in a plate, and how often a nucleus is parted as it is.
-_DIVIDING: dict[Way, float] = {"plate": 0.45, "veiled": 0.3, "pinch": 0.15, "round": 0.1}
+_DIVIDING: dict[Way, float] = {"plate": 0.35, "veiled": 0.45, "pinch": 0.12, "round": 0.08}
 
 
 def nuclei_scene(rng: np.random.Generator, frames: int, shape: tuple[int, int]) -> Scene:
