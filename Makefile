@@ -99,7 +99,9 @@ weights: setup
 		--set still_objects=4 --set clip_objects=4 --set encoder_rest=0 --set data_workers=4 \
 		--from $(RUNS)/sizes/checkpoint.pt
 	$(TRAIN) export --out $(RUNS)/many --target $(RUNS)/bundled.safetensors
-	$(TRAIN) divisions --out $(RUNS)/division --target $(RUNS)/division.safetensors
+	$(TRAIN) divisions --out $(RUNS)/parting --target $(RUNS)/parting.safetensors
+	$(TRAIN) divisions --out $(RUNS)/division --target $(RUNS)/division.safetensors \
+		--from $(RUNS)/parting.safetensors --nuclei 2000 --epochs 5 --rate 1.5e-3
 
 clean:
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

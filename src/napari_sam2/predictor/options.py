@@ -216,8 +216,9 @@ class PredictorOptions:
         default="auto",
         metadata=_about(
             "Doubt absence",
-            "On keeps the mask of an object whose score of presence falls just below zero; off "
-            "empties it, as the reference does. Auto is on where views follow objects.",
+            "On keeps the mask of an object whose score of presence falls just below zero, and "
+            "empties one that leaps and that the network thinks little of; off goes by the score "
+            "alone, as the reference does. Auto is on where views follow objects.",
         ),
     )
     second_opinion: Twice = field(
