@@ -79,7 +79,8 @@ def test_a_mother_ends_where_only_the_next_frame_makes_it_plain(monkeypatch) -> 
     assert divided_on(session, (born, 1), {1: held})[1] > 0.99
     whole = record(cells, born - 1, mother)
     assert divided_on(session, (born - 1, 1), {1: whole}) == {}, "not a frame too early"
-    monkeypatch.setattr("napari_sam2.predictor.divisions._PARTED", np.inf)
+    for bound in ("_PARTED", "_APPARENT"):
+        monkeypatch.setattr(f"napari_sam2.predictor.divisions.{bound}", np.inf)
     assert divided_on(session, (born, 1), {1: held}) == {}
 
 
