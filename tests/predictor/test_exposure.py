@@ -151,9 +151,9 @@ def test_dim_and_bright_neighbours_do_not_share_a_view() -> None:
 
 
 def test_a_dim_cell_is_found_by_a_click_and_is_not_without() -> None:
-    """A nucleus with a tenth of the light of the brightest, in noise."""
-    cells = random_movie(97111, 6, kind="nuclei")
-    truth = cells.labels[0] == 5
+    """A nucleus with a sixteenth of the light of the brightest, in noise."""
+    cells = random_movie(97158, 6, kind="nuclei")
+    truth = cells.labels[0] == 45
     found = {}
     for how in ("auto", "off"):
         opened = VideoSession.open(cells.images)
