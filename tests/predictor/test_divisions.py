@@ -156,6 +156,18 @@ def test_a_mask_that_took_in_a_neighbour_for_a_frame_has_not_divided(cells, monk
     assert told > 1, "the network takes both for daughters"
 
 
+def test_a_cell_that_was_just_clicked_is_not_ended_by_the_division_it_comes_of(
+    cells, monkeypatch
+) -> None:
+    _, daughters, born = division(cells)
+    session = followed(cells, daughters[0], born, born)
+    both = {1: record(cells, born + 1, *daughters)}
+    session.masklets.write(1, born, record(cells, born, *daughters))
+    assert divided_on(session, (born + 1, 1), both) == {}
+    monkeypatch.setattr("napari_sam2.predictor.divisions._REACH", 0)
+    assert 1 in divided_on(session, (born + 1, 1), both), "her mask shows two cells"
+
+
 def test_half_a_mask_of_a_cell_that_has_not_divided_does_not_end_it(cells) -> None:
     mothers = set(cells.lineage.values())
     living = sorted(

@@ -30,7 +30,7 @@ from napari_sam2.predictor.session import VideoSession
 __all__ = ["Point", "daughters_of", "divided_on", "has_ended"]
 
 Point = tuple[float, float]
-_Case = Literal["apart", "grown", "left", "moved", "whole", "none"]
+_Case = Literal["apart", "left", "moved", "whole", "none"]
 
 # Chosen on 136 synthetic movies that no network was trained on, single cells followed in each from
 # five frames before the end of their track, or for a dozen frames if they live on. Of 326 mothers
@@ -63,10 +63,13 @@ _SAME = 0.9
 """A mask that keeps more than this of the one before is not asked about, which saves time: on those
 movies it costs no mother, since what has divided does not stay as it was."""
 
-_GROWN, _STILL = 1.15, 4.0
+_GROWN = 1.15
 """Growth of a mask in a frame from which on it may have taken in a neighbour: that it shows two
-cells a frame later is no division, unless the network is certain, and a frame later says _STILL.
-At 1.4 two more mothers are ended at once, as are two more cells that live."""
+cells a frame later is no division. At 1.4 two more mothers are ended at once, as are two more cells
+that live."""
+
+_REACH = 2
+"""Frames before the one with two cells that the network sees (`frames_around`)."""
 
 _APART = 2
 """Cells of the map of daughters by which the two lie apart, more than."""
@@ -157,11 +160,8 @@ def _case(
     """Say what a mask gives to think about a division."""
     if comes_apart(session, object_id, place, record):
         return "apart"
-    # The mask of a daughter often takes in her sister for some frames, and then shows two cells.
-    if is_newborn(session, object_id, place):
+    if _may_show_another(session, object_id, place) or _has_grown(session, object_id, place):
         return "none"
-    if _has_grown(session, object_id, place):
-        return "grown"
     kept = kept_of(session, object_id, place, record)
     if kept > _SAME:
         return "none"
@@ -172,8 +172,6 @@ def _case(
 
 def _waits(case: _Case, score: float) -> bool:
     """Say whether the next frame decides."""
-    if case == "grown":
-        return score > _CERTAIN
     least = _UNSURE if case == "whole" else _HARDLY
     return case in ("left", "moved", "whole") and least < score <= _CERTAIN
 
@@ -182,8 +180,6 @@ def _is_told(case: _Case, score: float, later: float) -> bool:
     """Say whether a cell with these scores, on this frame and the next, has divided."""
     if case == "apart":
         return score > _POSSIBLE
-    if case == "grown":
-        return score > _CERTAIN and later > _STILL
     is_plain = score > _UNSURE and later > _PARTED
     has_moved = case != "whole" and score > _HARDLY and later > _APPARENT
     is_alone = score > _LIKELY and later < _ALONE
@@ -209,11 +205,21 @@ def _may_end(session: VideoSession, object_id: int, place: tuple[int, int]) -> b
     return step == 1 and grid_of(session.frames).slices == 1 and last < frame
 
 
+def _may_show_another(session: VideoSession, object_id: int, place: tuple[int, int]) -> bool:
+    """Say whether a division that shows may be the one that the object comes of.
+
+    The mask of a daughter often takes in her sister for some frames, and then shows two cells; and
+    so long after a click the network still sees what was before it.
+    """
+    last = max(session.prompts.frames(object_id), default=-_REACH)
+    return place[0] - last <= _REACH or is_newborn(session, object_id, place)
+
+
 def _has_grown(session: VideoSession, object_id: int, place: tuple[int, int]) -> bool:
     """Say whether the mask before had just taken something in, so that it may show two cells."""
     frame, step = place
     earlier, last = (session.masklets.record(object_id, frame - n * step) for n in (2, 1))
-    if earlier is None or last is None or last.prompted:
+    if earlier is None or last is None:
         return False
     return last.area > _GROWN * earlier.area > 0
 

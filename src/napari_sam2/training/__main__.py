@@ -166,6 +166,7 @@ def divisions(  # noqa: PLR0913 - each argument is an option that the user sees
     """Train the division network on synthetic movies; a run that was stopped goes on."""
     torch.set_flush_denormal(True)
     cache = out.parent / "synthetic"
+    first = load_division_net(start) if start else None
     _say("drawing samples")
     kept_back = samples_of_movies(KEPT_BACK_SEED, max(movies // 10, 1), cache)
     samples = DivisionSamples.joined(
@@ -177,7 +178,6 @@ def divisions(  # noqa: PLR0913 - each argument is an option that the user sees
     counts = int(samples.divided.sum()), len(samples)
     _say(f"{counts[0]} divisions among {counts[1]} samples")
     options = DivisionOptions(epochs, learning_rate=rate)
-    first = load_division_net(start) if start else None
     net = train_divisions(samples, kept_back, options, out, _say, first)
     _say(f"wrote {export_division_net(net, target)}")
 
