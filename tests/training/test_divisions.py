@@ -46,7 +46,7 @@ def test_drawn_samples_are_kept(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(division_data, "_CHUNK", 2)
     first = samples_of_movies(5, 4, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
-    monkeypatch.setattr(division_data, "_draw_file", lambda *_: pytest.fail("drawn again"))
+    monkeypatch.setattr(division_data, "_draw_file", lambda *_, **__: pytest.fail("drawn again"))
     again = samples_of_movies(5, 4, tmp_path)
     assert torch.equal(first.crops, again.crops)
     assert torch.equal(first.places.nan_to_num(), again.places.nan_to_num())

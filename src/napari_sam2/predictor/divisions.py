@@ -30,7 +30,7 @@ from napari_sam2.predictor.session import VideoSession
 __all__ = ["Point", "daughters_of", "divided_on", "has_ended"]
 
 Point = tuple[float, float]
-_Case = Literal["apart", "left", "moved", "whole", "none"]
+_Case = Literal["apart", "grown", "left", "moved", "whole", "none"]
 
 # Chosen on 136 synthetic movies that no network was trained on, single cells followed in each from
 # five frames before the end of their track, or for a dozen frames if they live on. Of 326 mothers
@@ -65,8 +65,8 @@ movies it costs no mother, since what has divided does not stay as it was."""
 
 _GROWN = 1.15
 """Growth of a mask in a frame from which on it may have taken in a neighbour: that it shows two
-cells a frame later is no division. At 1.4 two more mothers are ended at once, as are two more cells
-that live."""
+cells a frame later is no division, unless the network is certain on both. At 1.4 two more mothers
+are ended at once, as are two more cells that live."""
 
 _REACH = 2
 """Frames before the one with two cells that the network sees (`frames_around`)."""
@@ -160,8 +160,10 @@ def _case(
     """Say what a mask gives to think about a division."""
     if comes_apart(session, object_id, place, record):
         return "apart"
-    if _may_show_another(session, object_id, place) or _has_grown(session, object_id, place):
+    if _may_show_another(session, object_id, place):
         return "none"
+    if _has_grown(session, object_id, place):
+        return "grown"
     kept = kept_of(session, object_id, place, record)
     if kept > _SAME:
         return "none"
@@ -172,6 +174,8 @@ def _case(
 
 def _waits(case: _Case, score: float) -> bool:
     """Say whether the next frame decides."""
+    if case == "grown":
+        return score > _CERTAIN
     least = _UNSURE if case == "whole" else _HARDLY
     return case in ("left", "moved", "whole") and least < score <= _CERTAIN
 
@@ -180,6 +184,8 @@ def _is_told(case: _Case, score: float, later: float) -> bool:
     """Say whether a cell with these scores, on this frame and the next, has divided."""
     if case == "apart":
         return score > _POSSIBLE
+    if case == "grown":
+        return min(score, later) > _CERTAIN
     is_plain = score > _UNSURE and later > _PARTED
     has_moved = case != "whole" and score > _HARDLY and later > _APPARENT
     is_alone = score > _LIKELY and later < _ALONE

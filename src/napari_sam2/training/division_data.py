@@ -103,7 +103,8 @@ def samples_of_movies(
     missing = [each for each in zip(starts, paths, strict=True) if not each[1].exists()]
     if missing:
         with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            list(pool.map(partial(_draw_file, kind=kind), *zip(*missing, strict=True)))
+            draw = partial(_draw_file, count=_CHUNK, kind=kind)
+            list(pool.map(draw, *zip(*missing, strict=True)))
     return DivisionSamples.joined(_read(path) for path in paths)
 
 
@@ -126,9 +127,9 @@ def _of_seeds(start: int, stop: int, kind: str | None) -> Iterator[DivisionSampl
         yield draw_samples(movie, np.random.default_rng(seed))
 
 
-def _draw_file(start: int, path: Path, kind: str | None) -> None:
+def _draw_file(start: int, path: Path, count: int, kind: str | None) -> None:
     torch.set_num_threads(1)
-    _write(path, DivisionSamples.joined(_of_seeds(start, start + _CHUNK, kind)))
+    _write(path, DivisionSamples.joined(_of_seeds(start, start + count, kind)))
 
 
 def _read(path: Path) -> DivisionSamples:

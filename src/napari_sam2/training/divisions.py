@@ -15,6 +15,7 @@ from napari_sam2.model.division import GRID, DivisionNet, DivisionOutput
 from napari_sam2.predictor.division_crops import BELOW, RANGE
 from napari_sam2.training.checkpointing import write_checkpoint, write_weights
 from napari_sam2.training.division_data import DivisionSamples
+from napari_sam2.training.precision import autocast
 from napari_sam2.training.ragged import ragged
 
 __all__ = ["DivisionOptions", "export_division_net", "measure_divisions", "train_divisions"]
@@ -115,13 +116,7 @@ def train_divisions(
         )
     torch.manual_seed(options.seed)
     net = start or DivisionNet()
-    steps = len(samples) // options.batch * options.epochs
-    optimiser = torch.optim.AdamW(
-        net.parameters(), options.learning_rate, weight_decay=options.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, options.learning_rate, max(steps, _SHORTEST), pct_start=0.1
-    )
+    optimiser, schedule = _optimiser(net, options, len(samples))
     parts: dict[str, _Stateful] = {"net": net, "optimiser": optimiser, "schedule": schedule}
     plan = {**asdict(options), "samples": len(samples)}
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,6 +134,19 @@ def train_divisions(
     return net.eval()
 
 
+def _optimiser(
+    net: DivisionNet, options: DivisionOptions, samples: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    optimiser = torch.optim.AdamW(
+        net.parameters(), options.learning_rate, weight_decay=options.weight_decay
+    )
+    steps = max(samples // options.batch * options.epochs, _SHORTEST)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, options.learning_rate, steps, pct_start=0.1
+    )
+    return optimiser, schedule
+
+
 def _train_epoch(
     net: DivisionNet,
     batches: Iterable[tuple[Tensor, Tensor, Tensor]],
@@ -149,7 +157,7 @@ def _train_epoch(
     net.train()
     losses = []
     for crops, divided, places in batches:
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast(torch.device("cpu")):
             output = net(crops)
         output = DivisionOutput(output.score.float(), output.places.float())
         loss = functional.binary_cross_entropy_with_logits(output.score, divided)

@@ -13,6 +13,7 @@ from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.adapters import add_adapters, merge_adapters
 from napari_sam2.training.finetune_options import FineTuneOptions
 from napari_sam2.training.optimiser import Optimisers, move_all, set_rate
+from napari_sam2.training.precision import multiplies_bfloat16
 
 __all__ = ["Learner", "choose_runtime", "half_way"]
 
@@ -31,7 +32,7 @@ def choose_runtime(options: FineTuneOptions) -> Runtime:
     if options.precision != "auto":
         return Runtime.auto(str(device), options.precision)
     if device.type == "cpu":
-        return Runtime(device, torch.bfloat16 if _multiplies_bfloat16() else torch.float32)
+        return Runtime(device, torch.bfloat16 if multiplies_bfloat16() else torch.float32)
     return Runtime.auto(str(device)) if device.type == "cuda" else Runtime(device, torch.float32)
 
 
@@ -127,11 +128,3 @@ def _make_optimiser(model: nn.Module, options: FineTuneOptions) -> Optimisers:
         return options.encoder_rate if is_slow else 1.0
 
     return move_all(model, share, options.weight_decay, use_muon=options.muon)
-
-
-def _multiplies_bfloat16() -> bool:
-    """Tell whether this processor has instructions for products of bfloat16."""
-    # Older versions of PyTorch do not say; then the slower precision is right everywhere.
-    ask = getattr(torch.cpu, "get_capabilities", None)
-    found = ask() if ask is not None else {}
-    return any(found.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))

@@ -100,7 +100,10 @@ class TrainOptions:
     fine_from: float = _option(
         0.35, "Fine contours from", "Share of the run after which masks count at 128 pixels", 0, 1
     )
-    bf16: bool = field(default=True, metadata={"title": "bfloat16", "help": "Autocast to bfloat16"})
+    bf16: bool = field(
+        default=True,
+        metadata={"title": "bfloat16", "help": "Autocast to bfloat16 where the device has it"},
+    )
     data_workers: int = _option(1, "Data workers", "Processes that make clips", 0, 64)
     checkpoint_seconds: float = _option(180.0, "Save every", "Seconds", 1, 1e6)
     validate_seconds: float = _option(480.0, "Validate every", "Seconds", 1, 1e6)

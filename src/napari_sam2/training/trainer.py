@@ -31,6 +31,7 @@ from napari_sam2.training.clips import clip_batches
 from napari_sam2.training.initialise import expect_objects, initialise
 from napari_sam2.training.losses import answer_loss
 from napari_sam2.training.optimiser import make_optimiser, set_rate
+from napari_sam2.training.precision import autocast
 from napari_sam2.training.prompt_simulation import torch_generator
 from napari_sam2.training.run_log import RunLog
 from napari_sam2.training.schedule import (
@@ -230,7 +231,7 @@ class Trainer:
         set_rate(self.optimiser, rate)
         unroller = Unroller(self.model, torch_generator(rng, self.device))
         with fast_attention(self.device):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=options.bf16):
+            with autocast(self.device, wanted=options.bf16):
                 answers = unroller.run(batch.images, batch.masks, batch.annotated, plan)
                 cells = self._cells_loss(unroller.features, batch.masks, batch.annotated)
             weights = loss_weights(options, done, self._streams[name].num_frames)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_sam2.training.losses import mask_iou
+from napari_sam2.training.precision import autocast
 from napari_sam2.training.unroll import Plan, Step, Unroller, to_input_size
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def validate(model: SAM2, batches: ValidationSet, *, bf16: bool = True) -> Figur
     result: Figures = {}
     later: list[Step] = []
     device = next(model.parameters()).device
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+    with torch.no_grad(), autocast(device, wanted=bf16):
         for name, stills in batches.stills.items():
             result[name] = _still_figures(model, stills)
         for name, clips in batches.clips.items():
