@@ -16,6 +16,7 @@ from napari_sam2.model.sam2 import SAM2
 from napari_sam2.training.blobs import random_blobs
 from napari_sam2.training.checkpointing import export_average, read_options
 from napari_sam2.training.clips import Clip
+from napari_sam2.training.muon import Muon
 from napari_sam2.training.optimiser import make_optimiser, set_rate
 from napari_sam2.training.options import TrainOptions, second_stage
 from napari_sam2.training.schedule import (
@@ -193,7 +194,7 @@ def test_matrices_are_turned_by_muon_and_everything_learns_once() -> None:
     turned, others = make_optimiser(model, OPTIONS).parts
     learning = [p for part in (turned, others) for g in part.param_groups for p in g["params"]]
     assert sorted(map(id, learning)) == sorted(map(id, model.parameters()))
-    assert isinstance(turned, torch.optim.Muon)
+    assert isinstance(turned, Muon)
     assert all(p.dim() == 2 for g in turned.param_groups for p in g["params"])
     assert len(make_optimiser(model, replace(OPTIONS, muon=False)).parts) == 1
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from napari_sam2.training.muon import Muon
+
 if TYPE_CHECKING:
     from napari_sam2.training.options import TrainOptions
 
@@ -77,9 +79,8 @@ def move_all(
 ) -> Optimisers:
     """Return optimisers of all parameters that require a gradient.
 
-    Matrices between hidden layers are moved by Muon (Jordan et al. 2024: along the orthogonal
-    matrix that is nearest to the momentum), scaled so that a step is as long as one of AdamW (Liu
-    et al. 2025); all else by AdamW, with weight decay on matrices alone.
+    Matrices between hidden layers are moved by Muon, all else by AdamW, with weight decay on
+    matrices alone.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def move_all(
     )
     parts: list[torch.optim.Optimizer] = []
     if turned:
-        parts.append(torch.optim.Muon(turned, lr=1.0, adjust_lr_fn="match_rms_adamw"))
+        parts.append(Muon(turned))
     if others:
         parts.append(torch.optim.AdamW(others, lr=1.0, betas=_BETAS, fused=True))
     return Optimisers(tuple(parts))
