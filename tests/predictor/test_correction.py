@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -24,8 +26,8 @@ def cells() -> SyntheticMovie:
     return dividing_cells(FRAMES, (160, 160), seed=3)
 
 
-@pytest.fixture
-def tracked(cells: SyntheticMovie) -> tuple[VideoPredictor, VideoSession]:
+@pytest.fixture(scope="module")
+def followed(cells: SyntheticMovie) -> tuple[VideoPredictor, VideoSession]:
     """Three cells that stay, followed from their true masks through the movie."""
     predictor = VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32"))
     session = VideoSession.open(cells.images)
@@ -34,6 +36,14 @@ def tracked(cells: SyntheticMovie) -> tuple[VideoPredictor, VideoSession]:
         predictor.predict_frame(session, MaskPrompt(object_id, 0, cells.labels[0] == object_id))
     list(predictor.propagate(session))
     return predictor, session
+
+
+@pytest.fixture
+def tracked(followed) -> tuple[VideoPredictor, VideoSession]:
+    """The same in a session of its own."""
+    predictor, session = followed
+    shared = (predictor.model, session.frames, session.features)
+    return predictor, copy.deepcopy(session, {id(one): one for one in shared})
 
 
 def records(session: VideoSession, object_id: int) -> dict[int, MaskRecord | None]:

@@ -153,6 +153,10 @@ def answered(drive):
     return wait
 
 
+_SUM = 5e-5
+"""Seconds that the sum of a beat takes on a core of a laptop of 2020."""
+
+
 class Heart:
     """Beats on the window's thread and tells how long that was held up by its own process.
 
@@ -160,7 +164,7 @@ class Heart:
     time on a processor and in the queue for one: of the time between two beats counts what the
     window's thread computed, and what it waited for something (a lock, a thread of ours) less what
     the other threads themselves spent in the queue. A neighbour on the same core also makes each
-    instruction slower: a short sum at every beat tells how much, against its quickest time.
+    instruction slower, and so is an old core: a short sum at every beat tells how much.
     """
 
     def __init__(self, interval: int = 2) -> None:
@@ -176,8 +180,9 @@ class Heart:
 
     @property
     def longest(self) -> float:
-        """Seconds on a core that nobody shares."""
-        slowness = np.median(self._sums) / np.min(self._sums) if self._sums else 1.0
+        """Seconds on a core of a laptop that nobody shares."""
+        quickest = min(self._sums, default=_SUM)
+        slowness = np.median(self._sums or _SUM) / min(quickest, _SUM)
         return float(self._longest / slowness)
 
     def stop(self) -> None:

@@ -29,8 +29,8 @@ class SessionMasks:
 
     Where masks overlap, the objects behind go to ``labels_1``, ``labels_2`` and so on, so nothing
     is lost. A line of the scores lists every object of a frame; the last line of a frame counts,
-    and one that a power cut left half is left out. A frame is written as a whole: labels first,
-    then its line, so what a crash leaves is the frame as it was before or after.
+    and one that a power cut left half is left out. Labels are written first, then the line, and no
+    object leaves its labels before it is in others: a crash leaves each as it was before or after.
 
     Parameters
     ----------
@@ -66,10 +66,17 @@ class SessionMasks:
         OSError
             If the disk is full; earlier frames are kept.
         """
-        pictures = _stack(records, self._shape[1:])
+        pictures, places = _stack(records, self._shape[1:])
+        is_layered = max(len(pictures), len(self._layers)) > 1
+        before = self._places(frame) if is_layered else {}
+        is_rising = any(places.get(i, 0) > number for i, number in before.items())
+        if is_rising:
+            # Then nobody may come down: what changes places would be nowhere in between.
+            pictures, _ = _stack(records, self._shape[1:], before)
+        numbers = range(max(len(pictures), len(self._layers), 1))
         kept = "the frames written before are kept there"
         with explain_full_disk(self._folder, kept):
-            for number in range(max(len(pictures), len(self._layers), 1)):
+            for number in reversed(numbers) if is_rising else numbers:
                 self._write_layer(number, frame, pictures[number : number + 1])
             with self._scores.open("a") as file:
                 file.write(_line(frame, records))
@@ -129,9 +136,16 @@ class SessionMasks:
                 except (ValueError, KeyError, TypeError, AttributeError):
                     continue  # half a line: the power went while it was written
 
+    def _places(self, frame: int) -> dict[int, int]:
+        """Return the labels, by number, that hold each object of a frame; the last ones count."""
+        places: dict[int, int] = {}
+        for number, layer in enumerate(self._layers):
+            places |= {int(i): number for i in np.unique(np.asarray(layer[frame])) if i}
+        return places
+
     def _write_layer(self, number: int, frame: int, pictures: list[NDArray[np.uint32]]) -> None:
-        if number == len(self._layers):
-            self._layers.append(self._created(_layer_name(number)))
+        while number >= len(self._layers):
+            self._layers.append(self._created(_layer_name(len(self._layers))))
         if pictures:
             self._layers[number][frame] = pictures[0]
         elif number == 0 or np.any(self._layers[number][frame]):
@@ -168,23 +182,39 @@ def _layer_name(number: int) -> str:
     return "labels" if number == 0 else f"labels_{number}"
 
 
-def _stack(records: Records, shape: tuple[int, ...]) -> list[NDArray[np.uint32]]:
-    """Paint masks into as few pictures as keep them all whole."""
+def _stack(
+    records: Records, shape: tuple[int, ...], lowest: Mapping[int, int] | None = None
+) -> tuple[list[NDArray[np.uint32]], dict[int, int]]:
+    """Paint masks into as few pictures as keep them all whole.
+
+    Parameters
+    ----------
+    records : mapping of int to MaskRecord
+    shape : tuple of int
+        (H, W).
+    lowest : mapping of int to int, optional
+        Pictures below which objects are not painted, by number.
+
+    Returns
+    -------
+    pictures : list of ndarray, (H, W) uint32
+    places : dict of int to int
+        The number of the picture that an object is in.
+    """
     pictures: list[NDArray[np.uint32]] = []
+    places: dict[int, int] = {}
     for object_id, record in sorted(records.items()):
         if not record.visible:
             continue
         y0, x0, y1, x1 = record.bbox
-        inside = record.crop()
-        for picture in pictures:
-            window = picture[y0:y1, x0:x1]
-            if not window[inside].any():
-                break
-        else:
+        inside, number = record.crop(), (lowest or {}).get(object_id, 0)
+        while number < len(pictures) and pictures[number][y0:y1, x0:x1][inside].any():
+            number += 1
+        while number >= len(pictures):
             pictures.append(np.zeros(shape, np.uint32))
-            window = pictures[-1][y0:y1, x0:x1]
-        window[inside] = object_id
-    return pictures
+        pictures[number][y0:y1, x0:x1][inside] = object_id
+        places[object_id] = number
+    return pictures, places
 
 
 def scores_of(record: MaskRecord) -> Scores:
