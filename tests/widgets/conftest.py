@@ -96,7 +96,7 @@ def drive():
         while not until():
             assert time.monotonic() < end, "it did not happen in time"
             controller.poll()
-            time.sleep(0.002)
+            time.sleep(0.006)
         controller.poll()
 
     return wait

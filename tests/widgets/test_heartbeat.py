@@ -24,9 +24,9 @@ def test_the_window_is_never_blocked_while_frames_are_encoded_and_tracked(
     click_and_track(widget, qtbot, (0, y + 480, x + 480), 2)
     qtbot.wait(1000)
     encoding, running = click_and_track(
-        widget, qtbot, (30, y + 480, x + 480), 54, heart, scrub=(60, 12, 90)
+        widget, qtbot, (30, y + 480, x + 480), 46, heart, scrub=(60, 12, 90)
     )
-    assert set(range(30, 55)) <= set(controller.layers.masklets.frames(1))
+    assert set(range(30, 47)) <= set(controller.layers.masklets.frames(1))
     assert encoding < LONGEST
     assert running < LONGEST
 
