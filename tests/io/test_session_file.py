@@ -135,7 +135,7 @@ for frame in range(len(movie)):
 """
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.041])
+@pytest.mark.parametrize("moment", [0.0, 0.013, 0.041, 0.09])
 def test_a_killed_process_loses_the_frame_in_flight_at_most(tmp_path: Path, moment: float) -> None:
     root = tmp_path / "a.sam2"
     process = subprocess.Popen(

@@ -22,7 +22,7 @@ def moved(optimiser, start, gradients) -> torch.Tensor:
 @pytest.mark.parametrize("shape", [(24, 10), (10, 24), (16, 16)])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_it_goes_where_that_of_pytorch_goes(shape, dtype, monkeypatch) -> None:
-    monkeypatch.setattr(muon, "_fast", lambda _: dtype)
+    monkeypatch.setattr(muon, "product_dtype", lambda _: dtype)
     chance = torch.Generator().manual_seed(0)
     start, *gradients = torch.randn(6, *shape, generator=chance)
     ours = moved(Muon, start, gradients)

@@ -21,7 +21,7 @@ from napari_sam2.editing.document import Document
 from napari_sam2.io.session_file import MovieStamp, SessionFolder, read_session
 from napari_sam2.masklets import MaskletSet
 
-KILLS = 14
+KILLS = 20
 MOST_CHANGES = 40
 """Changes, at most, before a process is killed."""
 

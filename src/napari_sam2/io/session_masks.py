@@ -49,7 +49,6 @@ class SessionMasks:
         self._layers: list[zarr.Array[Any]] = []
         while (name := _layer_name(len(self._layers))) in self._root:
             self._layers.append(self._opened(name))
-        self._filled: set[tuple[int, int]] = set()
 
     def write(self, frame: int, records: Records) -> None:
         """Write, or replace, all masks of a frame.
@@ -140,7 +139,9 @@ class SessionMasks:
         """Return the labels, by number, that hold each object of a frame; the last ones count."""
         places: dict[int, int] = {}
         for number, layer in enumerate(self._layers):
-            places |= {int(i): number for i in np.unique(np.asarray(layer[frame])) if i}
+            labels = np.asarray(layer[frame])
+            # Most of a frame is empty: what is not is quickly sorted.
+            places |= dict.fromkeys(np.unique(labels[labels > 0]).tolist(), number)
         return places
 
     def _write_layer(self, number: int, frame: int, pictures: list[NDArray[np.uint32]]) -> None:

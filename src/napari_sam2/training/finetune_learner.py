@@ -13,7 +13,7 @@ from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.adapters import add_adapters, merge_adapters
 from napari_sam2.training.finetune_options import FineTuneOptions
 from napari_sam2.training.optimiser import Optimisers, move_all, set_rate
-from napari_sam2.training.precision import multiplies_bfloat16
+from napari_sam2.training.precision import product_dtype
 
 __all__ = ["Learner", "choose_runtime", "half_way"]
 
@@ -32,7 +32,7 @@ def choose_runtime(options: FineTuneOptions) -> Runtime:
     if options.precision != "auto":
         return Runtime.auto(str(device), options.precision)
     if device.type == "cpu":
-        return Runtime(device, torch.bfloat16 if multiplies_bfloat16() else torch.float32)
+        return Runtime(device, product_dtype(device))
     return Runtime.auto(str(device)) if device.type == "cuda" else Runtime(device, torch.float32)
 
 

@@ -2,8 +2,8 @@
 
 Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024); steps as long as
 those of AdamW by Liu et al., "Muon is scalable for LLM training" (2025). PyTorch has it, too, but
-always computes in bfloat16, which took seven tenths of a step of fine-tuning on a processor that
-has no instructions for it.
+always computes in bfloat16, which a processor that has no instructions for it does slowly
+(`python -m tests.benchmarks.bench_optimiser`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from napari_sam2.training.precision import multiplies_bfloat16
+from napari_sam2.training.precision import product_dtype
 
 __all__ = ["Muon", "orthogonalised"]
 
@@ -87,14 +87,9 @@ def orthogonalised(matrix: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """
     linear, cubic, quintic = _COEFFICIENTS
     is_tall = matrix.shape[0] > matrix.shape[1]
-    found = (matrix.T if is_tall else matrix).to(dtype or _fast(matrix.device))
+    found = (matrix.T if is_tall else matrix).to(dtype or product_dtype(matrix.device))
     found = found / found.norm().clamp(min=1e-7)
     for _ in range(_ROUNDS):
         gram = found @ found.T
         found = linear * found + (cubic * gram + quintic * gram @ gram) @ found
     return (found.T if is_tall else found).to(matrix.dtype)
-
-
-def _fast(device: torch.device) -> torch.dtype:
-    has_bfloat16 = device.type != "cpu" or multiplies_bfloat16()
-    return torch.bfloat16 if has_bfloat16 else torch.float32

@@ -1,6 +1,6 @@
 """Precision of training: bfloat16 where the device multiplies it natively.
 
-A processor that has no instructions for it computes the same products forty times more slowly than
+A processor that has no instructions for it computes the same products many times more slowly than
 in float32.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["autocast", "multiplies_bfloat16"]
+__all__ = ["autocast", "product_dtype"]
 
 
 def autocast(device: torch.device, *, wanted: bool = True) -> torch.autocast:
@@ -20,13 +20,16 @@ def autocast(device: torch.device, *, wanted: bool = True) -> torch.autocast:
     wanted : bool
         Whether it is bfloat16 where the device has it.
     """
-    is_on = wanted and (device.type != "cpu" or multiplies_bfloat16())
+    is_on = wanted and product_dtype(device) == torch.bfloat16
     return torch.autocast(device.type, torch.bfloat16, enabled=is_on)
 
 
-def multiplies_bfloat16() -> bool:
-    """Tell whether this processor has instructions for products of bfloat16."""
+def product_dtype(device: torch.device) -> torch.dtype:
+    """Return bfloat16, or float32 on a processor without instructions for products of bfloat16."""
+    if device.type != "cpu":
+        return torch.bfloat16
     # Older versions of PyTorch do not say; then the slower precision is right everywhere.
     ask = getattr(torch.cpu, "get_capabilities", None)
     found = ask() if ask is not None else {}
-    return any(found.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    has_bfloat16 = any(found.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+    return torch.bfloat16 if has_bfloat16 else torch.float32
