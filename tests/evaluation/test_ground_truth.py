@@ -115,6 +115,20 @@ def test_departures_are_scored_only_after_the_end(movie_folder):
     assert task.frames_of(1) == (5,)
 
 
+def test_who_gets_a_new_id_in_the_same_place_has_not_gone(movie_folder):
+    movie = read_movie(movie_folder)
+    place = movie.labels[2] == 1
+    movie.labels[3:][movie.labels[3:] == 1] = 0
+    movie.labels[5] = 2 * place
+    movie.mothers.clear()
+    assert pick_departures(movie, count=9, seed=0) == []
+    movie.mothers[2] = 1  # but a daughter is another cell
+    assert [task.object_ids for task in pick_departures(movie, count=9, seed=0)] == [(1,)]
+    movie.mothers.clear()
+    movie.lifetimes[2] = (0, 5)  # and a neighbour that was there before is one too
+    assert [task.object_ids for task in pick_departures(movie, count=9, seed=0)] == [(1,)]
+
+
 def test_without_a_table_of_tracks_nobody_has_gone(moving_disks):
     movie = moving_disks()
     assert pick_departures(movie, count=9, seed=0) == []

@@ -31,7 +31,7 @@ class Sampling:
     long_masklets : int
         Objects followed over `long_frames`, and in the stretch with newcomers.
     departures : int
-        Objects followed beyond the end of their track.
+        Objects followed beyond the end of their track; more than any of the challenge movies has.
     interactive, interactive_frames, most_interactions : int
         Objects that are corrected, over so many frames, on so many of them.
     movie_frames : int or None
@@ -47,7 +47,7 @@ class Sampling:
     frames: int = 20
     long_frames: int = 40
     long_masklets: int = 8
-    departures: int = 12
+    departures: int = 60
     interactive: int = 4
     interactive_frames: int = 20
     most_interactions: int = 8
@@ -63,7 +63,7 @@ class Sampling:
             prompted=3,
             prompts=("1 click",),
             long_frames=0,
-            departures=4,
+            departures=6,
             interactive=2,
             interactive_frames=8,
             most_interactions=3,
@@ -89,7 +89,7 @@ class Sampling:
             return replace(
                 self, stills=-(-self.stills // 2), masklets=-(-self.masklets // 2),
                 prompts=("1 click",), prompted=-(-self.prompted // 2), frames=10, long_frames=0,
-                interactive=0, movie_frames=0,
+                departures=-(-self.departures // 2), interactive=0, movie_frames=0,
             )  # fmt: skip
         if kind == "synthetic":
             return replace(

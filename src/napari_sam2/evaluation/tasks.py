@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,11 +10,14 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sam2.evaluation.ground_truth import AnnotatedMovie
+from napari_sam2.predictor.correction import agreement
 
 PromptKind = Literal["mask", "box", "1 click", "3 clicks", "5 clicks"]
 
 SMALLEST = 50
 """Smaller objects (square pixels) are specks or cut by the border, and are not asked for."""
+_SAME_PLACE = 0.5
+"""IoU above which the masks of two tracks lie in one place, as is usual for detections."""
 ENTERED = 0.25
 """Part of its median area that an object shows when a person clicks it."""
 
@@ -191,11 +195,25 @@ def pick_departures(
         starts = [frame for frame in movie.annotated if end - before <= frame <= end]
         starts = [frame for frame in starts if movie.record(object_id, frame).visible]
         scored = tuple(frame for frame in movie.annotated if end < frame <= last)
-        if starts and scored:
+        if starts and scored and not _goes_on(movie, object_id, scored):
             name = f"up to {after} frames after it has gone: left empty"
             tasks.append(MaskletTask(movie, {object_id: starts[0]}, last, scored, name))
     chosen = np.random.default_rng(seed).permutation(len(tasks))[:count]
     return [tasks[index] for index in sorted(chosen)]
+
+
+def _goes_on(movie: AnnotatedMovie, object_id: int, after: Sequence[int]) -> bool:
+    """Say whether a new track takes up an object in its last place.
+
+    A cell that leaves the field in which a challenge annotates, stays in view and returns is named
+    anew.
+    """
+    end = movie.lifetimes[object_id][1]
+    shown = [t for t in movie.annotated if t <= end and movie.record(object_id, t).visible]
+    place = movie.record(object_id, shown[-1])
+    new = [i for i, (begin, _) in movie.lifetimes.items() if begin > end]
+    others = [i for i in new if movie.mothers.get(i) != object_id]
+    return any(agreement(place, movie.record(i, t)) > _SAME_PLACE for i in others for t in after)
 
 
 def pick_stretch(movie: AnnotatedMovie, count: int, length: int, seed: int) -> MaskletTask | None:
