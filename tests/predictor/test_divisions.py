@@ -85,6 +85,17 @@ def test_a_mother_ends_where_only_the_next_frame_makes_it_plain() -> None:
     assert divided_on(session, (born, 1), {1: held}) == {}
 
 
+def test_a_mask_that_grows_must_be_surer_than_one_that_shrinks() -> None:
+    cells = dividing_cells(frames=16, seed=15)
+    mother, _, born = division(cells)
+    session = followed(cells, mother, born - 4, born - 1)
+    before = cells.labels[born - 1] == mother
+    masks = {True: ndimage.binary_erosion(before), False: ndimage.binary_dilation(before)}
+    for is_told, mask in masks.items():
+        found = divided_on(session, (born, 1), {1: MaskRecord.from_mask(mask, predicted_iou=0.9)})
+        assert (1 in found) == is_told
+
+
 def test_a_line_through_stacks_is_looked_at_as_far_as_it_is_known(cells) -> None:
     mother, daughters, born = division(cells)
     session = followed(cells, mother, born - 4, born - 1)
