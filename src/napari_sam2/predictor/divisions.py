@@ -67,8 +67,8 @@ _STEADY = _Doubt(5.0, 2.5, 8.0, alone=3.0)
 """Of a mask that stays much as it was."""
 
 _LEAVING = _Doubt(5.0, 2.0, 2.0, both=6.0, alone=3.0)
-"""Of a mask that keeps less than _MUCH of the one before, and does not grow: it may be going over to
-one daughter. Taken so, two cells of HeLa that keep more would be ended while they live."""
+"""Of a mask that keeps less than _MUCH of the one before, and does not grow: it may be going over
+to one daughter. Taken so, two cells of HeLa that keep more would be ended while they live."""
 
 _GROWING = _Doubt(6.0, 2.5, 8.0, alone=4.0)
 """Of a mask that grows. If it holds both daughters they may yet be one cell, as the simulated
