@@ -31,7 +31,8 @@ class Sampling:
     long_masklets : int
         Objects followed over `long_frames`, and in the stretch with newcomers.
     departures : int
-        Objects followed beyond the end of their track; more than any of the challenge movies has.
+        Objects followed beyond the end of their track; by default all that the challenge movies
+        have.
     interactive, interactive_frames, most_interactions : int
         Objects that are corrected, over so many frames, on so many of them.
     movie_frames : int or None

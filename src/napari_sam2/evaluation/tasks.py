@@ -16,10 +16,10 @@ PromptKind = Literal["mask", "box", "1 click", "3 clicks", "5 clicks"]
 
 SMALLEST = 50
 """Smaller objects (square pixels) are specks or cut by the border, and are not asked for."""
-_SAME_PLACE = 0.5
-"""IoU above which the masks of two tracks lie in one place, as is usual for detections."""
 ENTERED = 0.25
 """Part of its median area that an object shows when a person clicks it."""
+_SAME_PLACE = 0.5
+"""IoU above which the masks of two tracks lie in one place, as is usual for detections."""
 
 
 @dataclass(frozen=True)

@@ -63,27 +63,29 @@ class _Doubt:
 # five frames before the end of their track, or for a dozen frames if they live on. Of 339 mothers
 # that were followed to their last frame 179 are ended on the next one, 20 later and 5 earlier; of
 # 935 cells that live and were followed 8 are ended (docs/experiments.md).
-_STEADY = _Doubt(5.0, 2.5, 8.0, alone=3.0)
+_STEADY = _Doubt(certain=5.0, now=2.5, then=8.0, alone=3.0)
 """Of a mask that stays much as it was."""
 
-_LEAVING = _Doubt(5.0, 2.0, 2.0, both=6.0, alone=3.0)
+_LEAVING = _Doubt(certain=5.0, now=2.0, then=2.0, both=6.0, alone=3.0)
 """Of a mask that keeps less than _MUCH of the one before, and does not grow: it may be going over
 to one daughter. Taken so, two cells of HeLa that keep more would be ended while they live."""
 
-_GROWING = _Doubt(6.0, 2.5, 8.0, alone=4.0)
+_GROWING = _Doubt(certain=6.0, now=2.5, then=8.0, alone=4.0)
 """Of a mask that grows. If it holds both daughters they may yet be one cell, as the simulated
 nuclei of the Cell Tracking Challenge are for two frames after their chromosomes part."""
 
-_HAS_GROWN = _Doubt(math.inf, 4.0, 4.0, both=11.0)
+_HAS_GROWN = _Doubt(certain=math.inf, now=4.0, then=4.0, both=11.0)
 """Of a mask that had grown a frame before: it may have taken in a neighbour."""
 
-_APART = _Doubt(-1.5)
+_APART = _Doubt(certain=-1.5)
 """Of a mask that comes apart: of those that have divided, even the least certain of HeLa scores
 more."""
 
 _ALONE = 2.0
+"""Score of one daughter, at most."""
 
 _MUCH = 0.65
+"""Overlap with the mask before from which on a mask stays much as it was."""
 
 _LEFT, _GONE = 0.5, 2.5
 """Score from which on it is believed at once of a mask that keeps less than _LEFT of the one
@@ -155,7 +157,8 @@ def divided_on(
         then = later[object_id][0] if object_id in later else None
         is_told = _is_told(asked[object_id], score, then)
         if is_told and not _is_shared(session, object_id, place[0], points):
-            found[object_id] = 1 / (1 + math.exp(-max(score, score if then is None else then)))
+            surest = score if then is None else max(score, then)
+            found[object_id] = 1 / (1 + math.exp(-surest))
     return found
 
 
