@@ -22,6 +22,7 @@ from napari_sam2.training.finetune_measure import Figures, Sample, measure
 from napari_sam2.training.finetune_options import FineTuneOptions
 from napari_sam2.training.finetune_result import Report, publish, refuse_taken
 from napari_sam2.training.finetune_state import CHECKPOINT
+from napari_sam2.training.unroll import Unroller
 
 OPTIONS = FineTuneOptions(
     minutes=0.0,
@@ -87,6 +88,18 @@ class TestWhatLearns:
         assert ("image_encoder" in moved) == (learn in ("adapters", "everything"))
         assert outcome.is_complete
         assert outcome.standing.step == 4
+
+    @pytest.mark.parametrize(("learn", "times"), [("decoder", 4), ("adapters", 7)])
+    def test_an_encoder_that_rests_sees_each_window_once(self, learn, times, tmp_path, monkeypatch):
+        encoded = []
+        encode = Unroller.encode
+        monkeypatch.setattr(
+            Unroller, "encode", lambda self, images: encoded.append(1) or encode(self, images)
+        )
+        options = replace(OPTIONS, learn=learn, steps=7, still_share=1.0)
+        fine_tune(options, replace(lessons(), validation=()), tmp_path)
+        assert len(encoded) <= times
+        assert (len(encoded) == 7) == (learn == "adapters")
 
     def test_fresh_adapters_change_nothing_and_merged_ones_answer_alike(self):
         model = load_model()

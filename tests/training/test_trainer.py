@@ -295,6 +295,24 @@ def test_a_resting_encoder_gets_no_gradient_and_the_memory_does() -> None:
     assert any(p.grad is not None for p in model.memory_attention.parameters())
 
 
+def test_a_resting_memory_says_the_same_and_gets_no_gradient() -> None:
+    clip = MovingBlobs().sample_clip(np.random.default_rng(0), 3, 2)
+    given = clip.images[None], clip.masks[None], clip.annotated[None]
+    model = SAM2(tiny()).eval()
+    plan = Plan("click", corrected_frame=2, corrections=1, encoder_learns=False)
+    learning = Unroller(model, torch.Generator().manual_seed(0)).run(*given, plan)
+    resting = Unroller(model, torch.Generator().manual_seed(0), memory_learns=False)
+    with torch.no_grad():
+        features = resting.encode(given[0])
+    steps = resting.run(*given, plan, features)
+    for one, other in zip(learning, steps, strict=True):
+        torch.testing.assert_close(one.answer.logits, other.answer.logits)
+    sum(step.answer.logits.sum() for step in steps).backward()
+    assert all(p.grad is None for p in model.memory_attention.parameters())
+    assert all(p.grad is None for p in model.memory_encoder.parameters())
+    assert any(p.grad is not None for p in model.sam_mask_decoder.parameters())
+
+
 def test_objects_that_are_not_on_the_first_frame_are_left_out() -> None:
     clip = MovingBlobs().sample_clip(np.random.default_rng(0), 2, 3)
     clip.masks[0, 1] = False

@@ -65,6 +65,17 @@ class Learner:
         average = copy.deepcopy(model).requires_grad_(False).eval()
         return cls(model, average, _make_optimiser(model, options))
 
+    @property
+    def encoder_learns(self) -> bool:
+        """Whether anything in the image encoder moves."""
+        return any(p.requires_grad for p in self.model.image_encoder.parameters())
+
+    @property
+    def memory_learns(self) -> bool:
+        """Whether anything moves that makes memories or attends to them."""
+        parts = (self.model.memory_attention, self.model.memory_encoder)
+        return any(p.requires_grad for part in parts for p in part.parameters())
+
     def learning(self) -> list[nn.Parameter]:
         """Return the parameters that move."""
         return [p for p in self.model.parameters() if p.requires_grad]

@@ -127,18 +127,32 @@ class Unroller:
     model : SAM2
     generator : torch.Generator
         Of the simulated prompts.
+    memory_learns : bool
+        Without, what is remembered has no gradients: a network whose memory does not learn takes a
+        third less time so, and is taught to answer, not to be remembered.
     features : ImageFeatures or None
         Of all frames of the last batch, clip by clip.
     """
 
     model: SAM2
     generator: torch.Generator
+    memory_learns: bool = True
     features: ImageFeatures | None = None
     _memory: list[_Remembered] = field(default_factory=list)
     _expected: torch.Tensor | None = None  # (B, T, 2), in cells
 
+    def encode(self, images: torch.Tensor) -> ImageFeatures:
+        """Return the features of all frames (b, T, 3, H, W) in 0..1, clip by clip."""
+        mean, std = (images.new_tensor(v).view(3, 1, 1) for v in (IMAGE_MEAN, IMAGE_STD))
+        return self.model.encode_image((images.flatten(0, 1) - mean) / std)
+
     def run(
-        self, images: torch.Tensor, masks: torch.Tensor, annotated: torch.Tensor, plan: Plan
+        self,
+        images: torch.Tensor,
+        masks: torch.Tensor,
+        annotated: torch.Tensor,
+        plan: Plan,
+        features: ImageFeatures | None = None,
     ) -> list[Step]:
         """Return every answer on the way through a batch of clips.
 
@@ -148,6 +162,8 @@ class Unroller:
         masks : Tensor, (b, T, N, H, W) bool
         annotated : Tensor, (b, T) bool
         plan : Plan
+        features : ImageFeatures, optional
+            What `encode` said of the images, where it is known already.
 
         Returns
         -------
@@ -157,14 +173,14 @@ class Unroller:
         """
         self._memory = []
         clips, frames = images.shape[:2]
-        mean, std = (images.new_tensor(v).view(3, 1, 1) for v in (IMAGE_MEAN, IMAGE_STD))
         rows = (masks[:, 0].flatten(2).any(2) & annotated[:, :1]).nonzero()  # (B, 2)
         if len(rows) == 0:
             return []
         truth = masks[rows[:, 0], :, rows[:, 1]]  # (B, T, H, W)
         known = annotated[rows[:, 0]]  # (B, T)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and plan.encoder_learns):
-            features = self.model.encode_image((images.flatten(0, 1) - mean) / std)
+        if features is None:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and plan.encoder_learns):
+                features = self.encode(images)
         self.features = features
         self._expected = None
         if plan.motion_told and bool(known.all()):
@@ -212,7 +228,8 @@ class Unroller:
         if frame == 0:
             make = first_click if plan.kind == "click" else first_box
             points, clicks = make(truth, self.generator), plan.first_clicks
-        conditioned = self.model.attend_memory(features, self._recall(frame))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self._has_gradients(features)):
+            conditioned = self.model.attend_memory(features, self._recall(frame))
         told = true_score(truth, known) if plan.presence_told else None
         answers = [self._decode(conditioned, features, points, None, told)]
         if frame == 0 and points is not None and plan.kind == "click" and plan.asked_again:
@@ -260,9 +277,15 @@ class Unroller:
     ) -> None:
         """Encode what was answered on a frame into the memory."""
         size = (16 * features.grid[0], 16 * features.grid[1])
-        logits = upscale_logits(final.logits, size)
-        spatial = self.model.encode_memory(features, logits, final.object_score, prompted)
-        self._memory.append(_Remembered(frame, spatial, final.pointer, prompted))
+        pointer = final.pointer if self.memory_learns else final.pointer.detach()
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.memory_learns):
+            logits = upscale_logits(final.logits, size)
+            spatial = self.model.encode_memory(features, logits, final.object_score, prompted)
+        self._memory.append(_Remembered(frame, spatial, pointer, prompted))
+
+    def _has_gradients(self, features: ImageFeatures) -> bool:
+        """Say whether what comes of the memory has any: of itself, or of the image."""
+        return self.memory_learns or features.embedding.requires_grad
 
     def _recall(self, frame: int) -> MemoryTokens | None:
         """Lay out the prompted and the recent memories for a frame."""
