@@ -19,6 +19,7 @@ from napari_sam2.predictor.answering import (
 )
 from napari_sam2.predictor.exposure import gamma_of
 from napari_sam2.predictor.frame_encoder import FrameEncoder
+from napari_sam2.predictor.heeding import with_heart
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.prompt_tensors import Geometry, only_click
 from napari_sam2.predictor.runtime import Runtime
@@ -117,8 +118,10 @@ class Answerer:
     ) -> PromptedFrame:
         """Look at the frame and, where only then the object's size is known, once more."""
         state = session.objects[object_id]
-        geometry = Geometry.of(prompts)
         record = _seen_before(session, object_id, frame, prompts)
+        geometry = Geometry.of(prompts)
+        if self._options.heeds_clicks(self._model.config):
+            geometry = with_heart(geometry, record)
         bbox, is_known = box_around(geometry, record)
         planner = ViewPlanner.of(self._options, self._model.config, session.shape[1:])
         gamma = gamma_of(planner, session, frame, state.view, record, geometry)
@@ -167,6 +170,7 @@ class Answerer:
             features,
             clicked_pieces=self._options.keeps_clicked_pieces(self._model.config),
             max_hole=self._options.max_hole,
+            heeded=self._options.heeds_clicks(self._model.config),
             conditioned=conditioned,
             previous=previous,
             mirror=mirror,

@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2.masklets import MaskRecord
-from napari_sam2.model.outputs import DecoderOutput, ImageFeatures, MaskPrediction
+from napari_sam2.model.outputs import (
+    DecoderOutput,
+    ImageFeatures,
+    MaskPrediction,
+    PromptEmbeddings,
+)
 from napari_sam2.model.prompt_encoder import NEGATIVE, POSITIVE
 from napari_sam2.model.sam2 import SAM2
+from napari_sam2.predictor.heeding import Clicked, moved, near_clicks
 from napari_sam2.predictor.postprocess import fill_holes, keep_pieces
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.runtime import Runtime
@@ -22,6 +28,9 @@ from napari_sam2.predictor.transforms import View
 
 _MASK_LOGIT = 10.0
 """Certain masks are logits of +-10, as mask prompts are."""
+
+_THERE = 0.1
+"""Score of presence, at least, of an object that a person points at."""
 
 LOGIT_LIMIT = 32.0
 """Previous mask logits are clamped to this before they are a prompt again, as in the reference."""
@@ -49,6 +58,8 @@ class Question:
         Keep only the pieces of a mask that positive clicks lie in.
     max_hole : int
         Cells of the largest hole that is filled where there is no negative click.
+    heeded : bool
+        Hold the answer to what its clicks say; see `napari_sam2.predictor.heeding`.
     """
 
     geometry: Geometry
@@ -59,6 +70,7 @@ class Question:
     multimask: bool | None = None
     clicked_pieces: bool = False
     max_hole: int = 0
+    heeded: bool = False
 
 
 @torch.inference_mode()
@@ -83,11 +95,11 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
         if geometry.mask is not None:
             mask = view.mask_to_input(geometry.mask.mask).to(runtime.device)
             return model.embed_mask_prompt(features, mask)
-        output = _decode(model, question, view)
-        multimask = question.multimask
-        if multimask is None:
-            multimask = geometry.is_ambiguous
-        prediction = model.choose(output, multimask)
+        decoding = _Decoding.of(model, question, view)
+        output = decoding.run(decoding.seen)
+        prediction = _choose(model, question, output)
+        if question.heeded:
+            prediction = _heeded(decoding, question, view, output, prediction)
     if question.clicked_pieces:
         prediction = _clicked_pieces(prediction, geometry, view)
     if (geometry.labels == NEGATIVE).any():
@@ -98,21 +110,119 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
     )
 
 
-def _decode(model: SAM2, question: Question, view: View) -> DecoderOutput:
-    """Decode all masks of a question in a view, and in its mirror image if that is asked for."""
-    looks = [(question.features, view)]
-    if question.mirror is not None:
-        looks.append((question.mirror, view.mirrored))
-    # Both in one batch: on a CPU that takes two thirds of the time.
-    features = ImageFeatures.stack([seen for seen, _ in looks])
-    conditioned = question.conditioned
-    if conditioned is None:
-        conditioned = model.attend_memory(features, None)
-    asked = [question.geometry.tensors(through, conditioned.device) for _, through in looks]
-    points, labels = (torch.cat(rows) for rows in zip(*asked, strict=True))
-    prompts = model.encode_prompts(points, labels, _previous(question, looks), features.grid)
-    output = model.decode_all(conditioned, features, prompts)
-    return output if question.mirror is None else agreed(output.row(0), output.row(1))
+def _choose(model: SAM2, question: Question, output: DecoderOutput) -> MaskPrediction:
+    """Choose among the decoder's masks; what a person points at is there."""
+    multimask = question.multimask
+    if multimask is None:
+        multimask = question.geometry.is_ambiguous
+    if question.heeded and (question.geometry.labels != NEGATIVE).any():
+        output = replace(output, object_score=output.object_score.clamp(min=_THERE))
+    return model.choose(output, multimask)
+
+
+def _heeded(
+    decoding: _Decoding,
+    question: Question,
+    view: View,
+    output: DecoderOutput,
+    chosen: MaskPrediction,
+) -> MaskPrediction:
+    """Hold the chosen mask of an output to what the clicks on a frame say of it."""
+    geometry, previous = question.geometry, question.previous
+    clicked = _clicked(geometry, view, chosen.logits)
+    is_correcting = len(geometry.labels) > 1 or previous is not None
+    if not is_correcting or not len(clicked.rows) or not bool(chosen.object_score > 0):
+        return chosen
+    logits = chosen.logits[0, 0]
+    heeded = clicked.heeded(logits)
+    if not bool(heeded.all()):
+        index = int((output.logits - chosen.logits).abs().amax((2, 3)).argmin())
+        logits = near_clicks(_moved(decoding, index, clicked), logits, clicked.only(~heeded))
+    if previous is not None and question.conditioned is not None:
+        logits = _changed_by_newest(logits, previous[0, 0], clicked)
+    best, candidates = int(chosen.best[0]), chosen.candidates.clone()
+    candidates[0, best] = logits
+    return replace(chosen, logits=logits[None, None], candidates=candidates)
+
+
+def _changed_by_newest(logits: Tensor, previous: Tensor, clicked: Clicked) -> Tensor:
+    """Leave a mask as it was but where it changes at the newest click, if it does."""
+    newest = clicked.only(torch.arange(len(clicked.rows)) == len(clicked.rows) - 1)
+    y, x = int(newest.rows[0]), int(newest.columns[0])
+    is_correcting = bool((previous > 0).any()) and bool((logits[y, x] > 0) != (previous[y, x] > 0))
+    return near_clicks(logits, previous, newest) if is_correcting else logits
+
+
+def _moved(decoding: _Decoding, index: int, clicked: Clicked) -> Tensor:
+    """Return a mask of the decoder, (h, w), from features that are moved towards its clicks."""
+    # Gradients need tensors from outside of inference mode.
+    with torch.inference_mode(False), torch.enable_grad():
+        copy = decoding.clone()
+        return moved(lambda seen: copy.run(seen).logits[0, index], copy.seen, clicked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoding:
+    """All that the decoder reads of a question, in a view and perhaps in its mirror image.
+
+    Attributes
+    ----------
+    model : SAM2
+    seen : Tensor, (b, C, h, w)
+        Features after memory attention: b is 2 with the mirror image.
+    features : ImageFeatures
+        Of b looks.
+    prompts : PromptEmbeddings
+        Of b looks.
+    """
+
+    model: SAM2
+    seen: Tensor
+    features: ImageFeatures
+    prompts: PromptEmbeddings
+
+    @classmethod
+    def of(cls, model: SAM2, question: Question, view: View) -> _Decoding:
+        """Encode the prompts of a question."""
+        looks = [(question.features, view)]
+        if question.mirror is not None:
+            looks.append((question.mirror, view.mirrored))
+        # Both in one batch: on a CPU that takes two thirds of the time.
+        features = ImageFeatures.stack([seen for seen, _ in looks])
+        seen = question.conditioned
+        if seen is None:
+            seen = model.attend_memory(features, None)
+        asked = [question.geometry.tensors(through, seen.device) for _, through in looks]
+        points, labels = (torch.cat(rows) for rows in zip(*asked, strict=True))
+        prompts = model.encode_prompts(points, labels, _previous(question, looks), features.grid)
+        return cls(model, seen, features, prompts)
+
+    def clone(self) -> _Decoding:
+        """Return a copy that gradients can pass, whatever mode this one was made in."""
+        prompts = PromptEmbeddings(self.prompts.sparse.clone(), self.prompts.dense.clone())
+        return _Decoding(self.model, self.seen.detach().clone(), self.features.clone(), prompts)
+
+    def run(self, seen: Tensor) -> DecoderOutput:
+        """Decode all masks; what both looks agree on where there are two."""
+        output = self.model.decode_all(seen, self.features, self.prompts)
+        return output if len(seen) == 1 else agreed(output.row(0), output.row(1))
+
+
+def _clicked(geometry: Geometry, view: View, logits: Tensor) -> Clicked:
+    """Return the cells of a mask (..., h, w) that the clicks lie in, the newest last."""
+    is_click = np.isin(geometry.labels, (POSITIVE, NEGATIVE))
+    cells = _cells(geometry.points[is_click], view, logits)
+    inside = torch.from_numpy(geometry.labels[is_click] == POSITIVE).to(logits.device)
+    return Clicked(cells[:, 0], cells[:, 1], inside)
+
+
+def _cells(points: NDArray[np.float64], view: View, logits: Tensor) -> NDArray[np.int64]:
+    """Return the (row, column) in a mask (..., h, w) of a view below points (y, x) of the frame."""
+    height, width = logits.shape[-2:]
+    scale = np.array([height / view.input_size[0], width / view.input_size[1]])
+    yx = view.to_input_xy(points).numpy()[:, ::-1]
+    cells = np.floor((yx + 0.5) * scale).astype(np.int64)
+    return cells.clip(0, (height - 1, width - 1))
 
 
 def _previous(question: Question, looks: list[tuple[ImageFeatures, View]]) -> Tensor | None:
@@ -125,11 +235,7 @@ def _previous(question: Question, looks: list[tuple[ImageFeatures, View]]) -> Te
 
 def _clicked_pieces(prediction: MaskPrediction, geometry: Geometry, view: View) -> MaskPrediction:
     """Drop the pieces of every candidate that no positive click lies in."""
-    inside = geometry.points[geometry.labels == POSITIVE]
-    height, width = prediction.logits.shape[-2:]
-    scale = np.array([height / view.input_size[0], width / view.input_size[1]])
-    yx = view.to_input_xy(inside).numpy()[:, ::-1]
-    cells = np.floor((yx + 0.5) * scale).astype(np.int64)
+    cells = _cells(geometry.points[geometry.labels == POSITIVE], view, prediction.logits)
     kept = torch.stack([keep_pieces(logits, cells) for logits in prediction.candidates[0]])
     best = prediction.best
     return replace(prediction, logits=kept[best][None], candidates=kept[None])
@@ -154,11 +260,13 @@ def take_candidate(
     -------
     MaskPrediction
     """
-    index = int(prediction.ious[0].argmax()) if chosen is None else chosen
-    if index == int(prediction.best[0]):
+    # Where another mask was corrected before, one is offered, whatever had been chosen.
+    if chosen is None or chosen >= prediction.candidates.shape[1]:
+        chosen = int(prediction.ious[0].argmax())
+    if chosen == int(prediction.best[0]):
         return prediction
     with runtime.autocast():
-        return model.take_candidate(prediction, index)
+        return model.take_candidate(prediction, chosen)
 
 
 def record_of(logits: Tensor, view: View, iou: float, score: float, prompted: bool) -> MaskRecord:

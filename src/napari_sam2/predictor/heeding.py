@@ -1,0 +1,149 @@
+"""Clicks that correct a mask are heeded: what they say of their pixels holds, the rest stays.
+
+A network that answers a correction often leaves the clicked pixel as it was. Such an answer is
+moved until it does not, by a scale and a shift of every feature channel that are found by gradient
+descent (feature back-propagating refinement, Sofiiuk et al., "f-BRS", CVPR 2020), and of that only
+the change that hangs together with the click is taken. So it is with the answer itself where the
+mask was tracked: what nobody clicks has been looked at (the progressive merge of Chen et al.,
+"FocalClick", CVPR 2022). On a new object every answer is a better one. A mask that only negative
+clicks speak of keeps a positive one where it is deepest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from napari_sam2.masklets import MaskRecord
+from napari_sam2.model.prompt_encoder import NEGATIVE, POSITIVE
+from napari_sam2.predictor.prompt_tensors import Geometry
+
+__all__ = ["Clicked", "moved", "near_clicks", "with_heart"]
+
+_STEPS = 8
+"""Steps of descent at most; most answers need three or four, of 70 ms each on one core."""
+_RATE = 0.05
+_WANTED, _ENOUGH = 1.0, 0.5
+"""Logit that clicked pixels are moved towards, and from which on they are left alone."""
+_KEPT = 2.0
+"""Weight of the rest of the mask, which should stay."""
+
+_DEPTH = 0.6
+"""A point that is left of an object lies this deep in it, as a part of the deepest one: who clicks
+the very middle of a mask away means all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clicked:
+    """Cells of a mask that clicks lie in.
+
+    Attributes
+    ----------
+    rows, columns : ndarray, (P,) int
+    inside : Tensor, (P,) bool
+        Whether the object is there.
+    """
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    inside: Tensor
+
+    def heeded(self, logits: Tensor) -> Tensor:
+        """Tell which clicks a mask (h, w) heeds, (P,) bool."""
+        return (logits[self.rows, self.columns] > 0) == self.inside
+
+    def only(self, which: Tensor) -> Clicked:
+        """Return some of the clicks."""
+        chosen = which.cpu().numpy()
+        return Clicked(self.rows[chosen], self.columns[chosen], self.inside[which])
+
+
+def with_heart(geometry: Geometry, record: MaskRecord | None) -> Geometry:
+    """Add a positive click on what is left of a mask that only negative ones speak of.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Prompts on a frame.
+    record : MaskRecord or None
+        The mask that they correct.
+
+    Returns
+    -------
+    Geometry
+        The same where there is a positive click or a box, no mask, or hardly anything left of it.
+    """
+    is_negative = len(geometry.labels) > 0 and bool((geometry.labels == NEGATIVE).all())
+    if not is_negative or record is None or not record.visible:
+        return geometry
+    y0, x0, y1, x1 = record.bbox
+    depth = ndimage.distance_transform_edt(np.pad(record.crop(), 1))[1:-1, 1:-1]
+    deepest = depth.max()
+    rows, columns = np.mgrid[y0:y1, x0:x1]
+    for y, x in geometry.points:
+        depth = np.minimum(depth, np.hypot(rows - y, columns - x))
+    row, column = divmod(int(depth.argmax()), x1 - x0)
+    if depth[row, column] < _DEPTH * deepest:
+        return geometry
+    points = np.vstack([[(y0 + row, x0 + column)], geometry.points])
+    return replace(geometry, points=points, labels=np.append(POSITIVE, geometry.labels))
+
+
+def near_clicks(logits: Tensor, before: Tensor, clicked: Clicked) -> Tensor:
+    """Take of a new mask the changes that clicks are in, and leave the rest as it was.
+
+    Parameters
+    ----------
+    logits, before : Tensor, (h, w)
+        The new mask, and the one before.
+    clicked : Clicked
+
+    Returns
+    -------
+    Tensor, (h, w)
+    """
+    changed = (logits > 0) != (before > 0)
+    parts, _ = ndimage.label(changed.cpu().numpy(), np.ones((3, 3), bool))
+    taken = np.isin(parts, parts[clicked.rows, clicked.columns])
+    stays = torch.from_numpy((parts > 0) & ~taken).to(logits.device)
+    return torch.where(stays, before.to(logits), logits)
+
+
+def moved(decode: Callable[[Tensor], Tensor], features: Tensor, clicked: Clicked) -> Tensor:
+    """Decode a mask from features that are moved until it heeds its clicks.
+
+    Parameters
+    ----------
+    decode : callable
+        From features (b, C, h, w) to the logits of one mask (h, w); differentiable.
+    features : Tensor, (b, C, h, w)
+    clicked : Clicked
+
+    Returns
+    -------
+    Tensor, (h, w)
+        The first mask that heeds all clicks, else that of the last step.
+    """
+    shape = (1, features.shape[1], 1, 1)
+    scale = torch.zeros(shape, device=features.device, requires_grad=True)
+    shift = torch.zeros(shape, device=features.device, requires_grad=True)
+    descent = torch.optim.Adam([scale, shift], lr=_RATE)
+    sign = torch.where(clicked.inside, 1.0, -1.0)
+    logits = decode(features * (1 + scale) + shift).float()
+    before = logits.detach().tanh()
+    for _ in range(_STEPS):
+        heeded = sign * logits[clicked.rows, clicked.columns]
+        if bool((heeded > _ENOUGH).all()):
+            break
+        missing = torch.relu(_WANTED - heeded).square().mean()
+        loss = missing + _KEPT * (logits.tanh() - before).square().mean()
+        scale.grad, shift.grad = torch.autograd.grad(loss, [scale, shift])
+        descent.step()
+        logits = decode(features * (1 + scale) + shift).float()
+    return logits.detach()
