@@ -11,7 +11,6 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,9 +18,7 @@ import numpy as np
 import torch
 
 from napari_sam2.model.checkpoint import load_model
-from napari_sam2.model.outputs import ImageFeatures
 from napari_sam2.model.sam2 import SAM2
-from napari_sam2.training.clips import fit_to
 from napari_sam2.training.finetune_data import Lessons, SparseClips
 from napari_sam2.training.finetune_learner import Learner, choose_runtime, half_way
 from napari_sam2.training.finetune_measure import Figures, Sample, measure
@@ -32,26 +29,19 @@ from napari_sam2.training.finetune_state import (
     load_checkpoint,
     save_checkpoint,
 )
+from napari_sam2.training.finetune_windows import PROMPTS, Seen, Windows, quick_attention
 from napari_sam2.training.losses import answer_loss
 from napari_sam2.training.options import TrainOptions, second_stage
 from napari_sam2.training.prompt_simulation import torch_generator
 from napari_sam2.training.run_log import append_row
 from napari_sam2.training.schedule import choose_plan, loss_weights, step_random
-from napari_sam2.training.trainer import fast_attention
 from napari_sam2.training.unroll import Unroller
 
 __all__ = ["FineTuning", "Outcome", "Progress", "fine_tune"]
 
-#: Frames of a clip, and how often.
-_LENGTHS, _SHARES = (2, 4, 8), (0.25, 0.45, 0.3)
-#: Batches of windows that are kept encoded, and how often each is asked about.
-_WINDOWS, _TIMES_ASKED = 4, 3
-#: Purposes that chance serves, each with numbers of its own.
-_CUTS, _PROMPTS, _ORDER = 0, 1, 2
 _WARMUP, _FINAL_RATE = 0.04, 0.05
 _CHECKPOINT_SECONDS = 120.0
 _LOG_STEPS = 10
-_SMALL_INPUT = 512
 #: Part of the gain that the network half way has to keep.
 _LEAST_GAIN = 0.5
 #: What is asked while training goes on; a report may ask more.
@@ -83,25 +73,6 @@ class Progress:
     loss: float
     figures: Figures | None = None
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """Windows of one step.
-
-    Attributes
-    ----------
-    images : Tensor, (b, T, 3, H, W)
-    masks : Tensor, (b, T, N, H, W) bool
-    annotated : Tensor, (b, T) bool
-    features : ImageFeatures or None
-        What the encoder says of all frames, where it says the same in every step.
-    """
-
-    images: torch.Tensor
-    masks: torch.Tensor
-    annotated: torch.Tensor
-    features: ImageFeatures | None = None
 
 
 Watch = Callable[[Progress], bool | None]
@@ -191,15 +162,15 @@ class FineTuning:
     def __post_init__(self) -> None:
         """Check everything that can be checked before the first step."""
         self.runtime = choose_runtime(self.options)
-        self._clips = SparseClips(self.lessons.train)
-        self._clips.batch(np.random.default_rng(0), 1, 1, 1)
+        clips = SparseClips(self.lessons.train)
+        clips.batch(np.random.default_rng(0), 1, 1, 1)
         self._data = self.lessons.fingerprint()
         model = load_model(self.options.start).train()
         self.learner = Learner.of(model.to(self.runtime.device), self.options)
         self.folder.mkdir(parents=True, exist_ok=True)
         _check_room(self.folder, 20 * self.learner.count())
         self._losses: list[float] = []
-        self._windows: dict[int, _Seen] = {}
+        self._windows = Windows(clips, self.options, self.learner, self.runtime)
         self._is_stopping = False
         self._saved = self._unsaved = 0.0
 
@@ -293,7 +264,7 @@ class FineTuning:
     def _step(self) -> None:
         """Do one step: windows, prompts, the loss, the update."""
         options, step = self.options, self.standing.step
-        loss = self._loss(self._seen(step), step_random(options.seed, step, _PROMPTS))
+        loss = self._loss(self._windows.of_step(step), step_random(options.seed, step, PROMPTS))
         self.standing.step += 1
         if loss is None:
             return
@@ -305,56 +276,14 @@ class FineTuning:
             row = {"step": self.standing.step, "seconds": self.standing.elapsed, "rate": rate}
             self._note_row("steps.csv", row | {"loss": self._mean_loss()})
 
-    def _seen(self, step: int) -> _Seen:
-        """Return the windows of a step, encoded already where the encoder does not learn.
-
-        Then each is asked about several times, in steps that do not follow one another: cutting and
-        encoding windows takes longer than answers do.
-        """
-        if self.learner.encoder_learns:
-            return self._cut(step)
-        turn, place = divmod(step, _WINDOWS * _TIMES_ASKED)
-        order = step_random(self.options.seed, turn, _ORDER).permutation(_WINDOWS * _TIMES_ASKED)
-        number = turn * _WINDOWS + int(order[place]) % _WINDOWS
-        if number not in self._windows:
-            first = turn * _WINDOWS
-            self._windows = {n: seen for n, seen in self._windows.items() if n >= first}
-            self._windows[number] = self._encoded(self._cut(number))
-        return self._windows[number]
-
-    def _cut(self, number: int) -> _Seen:
-        """Cut the windows of a number; the same ones for the same number."""
-        options = self.options
-        rng = step_random(options.seed, number, _CUTS)
-        num_frames = 1
-        if rng.random() >= options.still_share:
-            num_frames = int(rng.choice(_LENGTHS, p=_SHARES))
-        windows = max(1, options.frames_a_step // num_frames)
-        windows = options.stills_a_step if num_frames == 1 else windows
-        batch = self._clips.batch(rng, windows, num_frames, options.objects_a_window)
-        images, masks = fit_to(batch, self.learner.model.config.input_size)
-        device = self.runtime.device
-        return _Seen(images.to(device), masks.to(device), batch.annotated.to(device))
-
-    def _encoded(self, seen: _Seen) -> _Seen:
-        """Return windows with what the image encoder says of them."""
-        unroller = Unroller(self.learner.model, torch.Generator(self.runtime.device))
-        with torch.no_grad(), self._quick_attention(), self.runtime.autocast():
-            return replace(seen, features=unroller.encode(seen.images))
-
-    def _quick_attention(self) -> AbstractContextManager[None]:
-        """Attend in the way that is quick where all pairs of tokens fit into memory at once."""
-        is_small = self.learner.model.config.input_size <= _SMALL_INPUT
-        return fast_attention(self.runtime.device) if is_small else nullcontext()
-
-    def _loss(self, seen: _Seen, rng: np.random.Generator) -> torch.Tensor | None:
+    def _loss(self, seen: Seen, rng: np.random.Generator) -> torch.Tensor | None:
         """Return the mean loss of all answers on annotated frames, None without any."""
         recipe, device = _recipe(), self.runtime.device
         num_frames = seen.images.shape[1]
         plan = choose_plan(recipe, num_frames, rng)
         weights = loss_weights(recipe, 1.0, num_frames)
         losses = []
-        with self._quick_attention():
+        with quick_attention(self.learner.model, device):
             unroller = Unroller(
                 self.learner.model, torch_generator(rng, device), self.learner.memory_learns
             )
