@@ -1,5 +1,7 @@
 """What corrective clicks say of their pixels holds, and the rest of the mask stays."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,7 @@ from napari_sam2.evaluation.clicks import innermost_point
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.config import PRESETS
-from napari_sam2.predictor import answering
+from napari_sam2.predictor import answering, heeding
 from napari_sam2.predictor.heeding import Clicked, moved, near_clicks, with_heart
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.prompt_tensors import Geometry
@@ -94,6 +96,29 @@ def test_features_move_until_the_clicks_are_heeded_and_no_further() -> None:
     assert wanted.heeded(found).all()
     assert torch.equal(found[:, 4:] > 0, torch.ones(10, 6, dtype=torch.bool))
     assert weights.grad is None
+
+
+def test_the_descent_is_adam() -> None:
+    ours, theirs = (torch.linspace(-1, 1, 8).reshape(2, 4, 1, 1).requires_grad_() for _ in "ab")
+    adam, descent = torch.optim.Adam([theirs], lr=heeding._RATE), heeding._Descent.of(ours)
+    for number in range(6):
+        gradient = torch.sin(torch.arange(8.0) * (number + 1)).reshape_as(ours)
+        theirs.grad = gradient
+        adam.step()
+        descent.step(gradient)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_click_waits_for_no_import() -> None:
+    script = (
+        "import sys, torch, numpy as np\n"
+        "from napari_sam2.predictor.heeding import Clicked, moved\n"
+        "wanted = Clicked(np.array([1]), np.array([1]), torch.tensor([True]))\n"
+        "dark = torch.full((1, 2, 3, 3), -0.2)\n"
+        "assert (moved(lambda seen: seen[0].mean(0), dark, wanted) > 0).all()\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 @pytest.fixture(scope="module")

@@ -130,12 +130,11 @@ def moved(decode: Callable[[Tensor], Tensor], features: Tensor, clicked: Clicked
     Tensor, (h, w)
         The first mask that heeds all clicks, else that of the last step.
     """
-    shape = (1, features.shape[1], 1, 1)
-    scale = torch.zeros(shape, device=features.device, requires_grad=True)
-    shift = torch.zeros(shape, device=features.device, requires_grad=True)
-    descent = torch.optim.Adam([scale, shift], lr=_RATE)
+    # Scale and shift of every channel.
+    moves = torch.zeros((2, features.shape[1], 1, 1), device=features.device, requires_grad=True)
+    descent = _Descent.of(moves)
     sign = torch.where(clicked.inside, 1.0, -1.0)
-    logits = decode(features * (1 + scale) + shift).float()
+    logits = decode(features * (1 + moves[0]) + moves[1]).float()
     before = logits.detach().tanh()
     for _ in range(_STEPS):
         heeded = sign * logits[clicked.rows, clicked.columns]
@@ -143,7 +142,31 @@ def moved(decode: Callable[[Tensor], Tensor], features: Tensor, clicked: Clicked
             break
         missing = torch.relu(_WANTED - heeded).square().mean()
         loss = missing + _KEPT * (logits.tanh() - before).square().mean()
-        scale.grad, shift.grad = torch.autograd.grad(loss, [scale, shift])
-        descent.step()
-        logits = decode(features * (1 + scale) + shift).float()
+        descent.step(*torch.autograd.grad(loss, moves))
+        logits = decode(features * (1 + moves[0]) + moves[1]).float()
     return logits.detach()
+
+
+@dataclass(slots=True)
+class _Descent:
+    """Adam (Kingma and Ba 2015). PyTorch's own imports its compiler first: seconds, for a click."""
+
+    moves: Tensor
+    mean: Tensor
+    square: Tensor
+    steps: int = 0
+
+    @classmethod
+    def of(cls, moves: Tensor) -> _Descent:
+        """Begin at rest."""
+        return cls(moves, torch.zeros_like(moves), torch.zeros_like(moves))
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor) -> None:
+        """Move by one step, in place."""
+        self.steps += 1
+        self.mean.lerp_(gradient, 0.1)
+        self.square.lerp_(gradient.square(), 0.001)
+        mean = self.mean / (1 - 0.9**self.steps)
+        square = self.square / (1 - 0.999**self.steps)
+        self.moves -= _RATE * mean / (square.sqrt() + 1e-8)

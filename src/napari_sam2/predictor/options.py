@@ -244,7 +244,7 @@ class PredictorOptions:
         metadata=_about(
             "Heed clicks",
             "On holds an answer to the clicks that correct it: what they say of their pixels, and "
-            "the rest of the mask as it was. That takes a fifth of a second on a CPU where the "
+            "the rest of the mask as it was. That takes tenths of a second on a CPU where the "
             "network itself would not heed them. Off takes its answer as it is, as the reference "
             "does. Auto is on where views follow objects.",
         ),
