@@ -14,7 +14,14 @@ from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.config import PRESETS
 from napari_sam2.predictor import answering, heeding
-from napari_sam2.predictor.heeding import Clicked, moved, near_clicks, with_heart
+from napari_sam2.predictor.heeding import (
+    Clicked,
+    finely,
+    moved,
+    near_clicks,
+    with_heart,
+    within_reach,
+)
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.runtime import Runtime
@@ -33,9 +40,9 @@ def clicks(*signed: tuple[float, float, bool]) -> Geometry:
     return Geometry.of([PointPrompt(1, 0, (y, x), positive) for y, x, positive in signed])
 
 
-def clicked(*signed: tuple[int, int, bool]) -> Clicked:
+def clicked(*signed: tuple[float, float, bool]) -> Clicked:
     rows, columns, inside = zip(*signed, strict=True)
-    return Clicked(np.array(rows), np.array(columns), torch.tensor(inside))
+    return Clicked(np.stack([rows, columns], axis=1) + 0.5, torch.tensor(inside))
 
 
 def test_a_mask_that_loses_its_side_keeps_its_heart() -> None:
@@ -72,6 +79,43 @@ def test_only_changes_at_clicks_are_taken() -> None:
     assert (merged[2:6, 2:9] == 4.0).all()
     assert (merged[9:11, 9:11] == -5.0).all()
     assert torch.equal(near_clicks(logits, before, clicked((0, 0, False))) > 0, before > 0)
+
+
+def plane(where: slice, value: float = 5.0) -> torch.Tensor:
+    """A mask of 32 x 32 cells that is inside on some of its rows."""
+    logits = torch.full((32, 32), -value)
+    logits[where] = value
+    return logits
+
+
+@pytest.mark.parametrize(("row", "positive"), [(17.5, True), (13.5, False)])
+def test_a_click_beside_the_border_changes_nothing_that_is_deep_or_far_away(row, positive) -> None:
+    before, logits = plane(slice(0, 16)), plane(slice(0, 24 if positive else 6))
+    click = clicked((row, 5.0, positive))
+    merged = within_reach(logits, before, click)
+    changed = (merged > 0) != (before > 0)
+    assert click.heeded(merged).all()
+    rows, columns = (places.numpy() for places in changed.nonzero().T)
+    assert abs(rows - 15.5).max() <= 3, "a click two cells deep speaks of three"
+    assert columns.max() < 5 + 2.5 * 12, "and of what is near"
+    deep = within_reach(logits, before, clicked((22.0 if positive else 9.0, 16.0, positive)))
+    missed = ((deep > 0) != (logits > 0)).float().mean()
+    assert float(missed) < 0.05, "one deep in the error speaks of all of it"
+
+
+def test_a_click_on_less_than_a_cell_holds_to_the_pixel() -> None:
+    before, logits = plane(slice(0, 16), 1.0), plane(slice(0, 20), 8.0)
+    click = clicked((16.1, 9.0, True))
+    assert not click.finely().heeded(finely(before)).any()
+    merged = within_reach(logits, before, click)
+    assert click.finely().heeded(finely(merged)).all()
+    assert torch.equal(merged[18:], before[18:])
+
+
+def test_the_edge_of_the_view_is_no_border() -> None:
+    before, logits = plane(slice(0, 16)), plane(slice(6, 16))
+    click = clicked((1.0, 16.0, False))
+    assert torch.equal(within_reach(logits, before, click) > 0, logits > 0)
 
 
 def test_features_move_until_the_clicks_are_heeded_and_no_further() -> None:
@@ -113,7 +157,7 @@ def test_a_click_waits_for_no_import() -> None:
     script = (
         "import sys, torch, numpy as np\n"
         "from napari_sam2.predictor.heeding import Clicked, moved\n"
-        "wanted = Clicked(np.array([1]), np.array([1]), torch.tensor([True]))\n"
+        "wanted = Clicked(np.array([[1.5, 1.5]]), torch.tensor([True]))\n"
         "dark = torch.full((1, 2, 3, 3), -0.2)\n"
         "assert (moved(lambda seen: seen[0].mean(0), dark, wanted) > 0).all()\n"
         "assert 'torch._dynamo' not in sys.modules\n"

@@ -19,7 +19,7 @@ from napari_sam2.model.outputs import (
 )
 from napari_sam2.model.prompt_encoder import NEGATIVE, POSITIVE
 from napari_sam2.model.sam2 import SAM2
-from napari_sam2.predictor.heeding import Clicked, moved, near_clicks
+from napari_sam2.predictor.heeding import Clicked, finely, moved, near_clicks, within_reach
 from napari_sam2.predictor.postprocess import fill_holes, keep_pieces
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.runtime import Runtime
@@ -146,11 +146,12 @@ def _heeded(
 
 
 def _changed_by_newest(logits: Tensor, previous: Tensor, clicked: Clicked) -> Tensor:
-    """Leave a mask as it was but where it changes at the newest click, if it does."""
+    """Leave a mask as it was but where its newest click says that it is wrong, if it does."""
     newest = clicked.only(torch.arange(len(clicked.rows)) == len(clicked.rows) - 1)
-    y, x = int(newest.rows[0]), int(newest.columns[0])
-    is_correcting = bool((previous > 0).any()) and bool((logits[y, x] > 0) != (previous[y, x] > 0))
-    return near_clicks(logits, previous, newest) if is_correcting else logits
+    is_right = bool(newest.finely().heeded(finely(previous)))
+    if is_right or not bool((previous > 0).any()):
+        return logits
+    return within_reach(near_clicks(logits, previous, newest), previous, newest)
 
 
 def _moved(decoding: _Decoding, index: int, clicked: Clicked) -> Tensor:
@@ -209,20 +210,17 @@ class _Decoding:
 
 
 def _clicked(geometry: Geometry, view: View, logits: Tensor) -> Clicked:
-    """Return the cells of a mask (..., h, w) that the clicks lie in, the newest last."""
+    """Return where clicks lie in a mask (..., h, w), the newest last."""
     is_click = np.isin(geometry.labels, (POSITIVE, NEGATIVE))
-    cells = _cells(geometry.points[is_click], view, logits)
     inside = torch.from_numpy(geometry.labels[is_click] == POSITIVE).to(logits.device)
-    return Clicked(cells[:, 0], cells[:, 1], inside)
+    return Clicked(_places(geometry.points[is_click], view, logits), inside)
 
 
-def _cells(points: NDArray[np.float64], view: View, logits: Tensor) -> NDArray[np.int64]:
-    """Return the (row, column) in a mask (..., h, w) of a view below points (y, x) of the frame."""
-    height, width = logits.shape[-2:]
-    scale = np.array([height / view.input_size[0], width / view.input_size[1]])
+def _places(points: NDArray[np.float64], view: View, logits: Tensor) -> NDArray[np.float64]:
+    """Return (row, column) in a mask (..., h, w) of a view of points (y, x) of the frame."""
+    size = np.array(logits.shape[-2:])
     yx = view.to_input_xy(points).numpy()[:, ::-1]
-    cells = np.floor((yx + 0.5) * scale).astype(np.int64)
-    return cells.clip(0, (height - 1, width - 1))
+    return ((yx + 0.5) * size / np.array(view.input_size)).clip(0, np.nextafter(size, 0.0))
 
 
 def _previous(question: Question, looks: list[tuple[ImageFeatures, View]]) -> Tensor | None:
@@ -235,7 +233,8 @@ def _previous(question: Question, looks: list[tuple[ImageFeatures, View]]) -> Te
 
 def _clicked_pieces(prediction: MaskPrediction, geometry: Geometry, view: View) -> MaskPrediction:
     """Drop the pieces of every candidate that no positive click lies in."""
-    cells = _cells(geometry.points[geometry.labels == POSITIVE], view, prediction.logits)
+    points = geometry.points[geometry.labels == POSITIVE]
+    cells = _places(points, view, prediction.logits).astype(np.int64)
     kept = torch.stack([keep_pieces(logits, cells) for logits in prediction.candidates[0]])
     best = prediction.best
     return replace(prediction, logits=kept[best][None], candidates=kept[None])
