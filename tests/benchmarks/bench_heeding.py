@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from time import perf_counter
 
@@ -52,14 +53,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--worst", type=float, default=0.0, help="IoU of masks, at least")
+    parser.add_argument("--best", type=float, default=GOOD, help="IoU of masks, at most")
     args = parser.parse_args()
-    asked = [(kind, FIRST_SEED + n) for kind in KINDS for n in range(args.seeds)]
+    asked = [(kind, FIRST_SEED + n) for kind in args.kinds for n in range(args.seeds)]
+    both = partial(_both, worst=args.worst, best=args.best)
     with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as pool:
-        found = dict(zip(asked, pool.map(_both, asked), strict=True))
+        found = dict(zip(asked, pool.map(both, asked), strict=True))
     print(circumstances())
     print("| kind | masks | heed | before | 1 click | 2 clicks | 3 clicks | clicks that hold | s |")
     print("|" + " --- |" * 9)
-    for kind in (*KINDS, "all"):
+    for kind in (*args.kinds, "all"):
         for choice in CHOICES:
             rows = [r for (k, _), both in found.items() if kind in (k, "all") for r in both[choice]]
             if rows:
@@ -75,21 +80,31 @@ def _line(kind: str, choice: str, rows: list[Corrected]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _both(asked: tuple[str, int]) -> dict[str, list[Corrected]]:
+def _both(asked: tuple[str, int], worst: float, best: float) -> dict[str, list[Corrected]]:
     torch.set_num_threads(1)
     kind, seed = asked
     movie, model = random_movie(seed, FRAMES, kind=kind), load_model("bundled")
     runtime = Runtime.auto("cpu", "float32")
     return {
         choice: list(
-            corrected(VideoPredictor(model, runtime, PredictorOptions(heed=choice)), movie)
+            corrected(
+                VideoPredictor(model, runtime, PredictorOptions(heed=choice)),
+                movie,
+                worst=worst,
+                best=best,
+            )
         )
         for choice in CHOICES
     }
 
 
 def corrected(
-    predictor: VideoPredictor, movie: SyntheticMovie, cells: int = CELLS
+    predictor: VideoPredictor,
+    movie: SyntheticMovie,
+    cells: int = CELLS,
+    *,
+    worst: float = 0.0,
+    best: float = GOOD,
 ) -> Iterator[Corrected]:
     """Follow the largest cells of a movie, then correct their masks; each from what was tracked."""
     session, labels = VideoSession.open(movie.images), movie.labels
@@ -104,7 +119,7 @@ def corrected(
     for number in ids:
         for frame in range(FIRST, last + 1, EVERY):
             truth, mask = labels[frame] == number, session.masklets.mask(number, frame)
-            if truth.sum() >= SMALLEST and iou(mask, truth) <= GOOD:
+            if truth.sum() >= SMALLEST and worst <= iou(mask, truth) <= best:
                 yield _click(predictor, session, number, frame, truth, mask)
 
 

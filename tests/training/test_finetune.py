@@ -145,28 +145,6 @@ def test_what_an_annotator_calls_the_object_is_learned(tmp_path):
     assert after.score() > before.score()
 
 
-@pytest.mark.parametrize(("gains", "is_half"), [((0.2, 0.12), True), ((0.2, 0.08), False)])
-def test_half_of_what_was_learned_is_kept_if_it_keeps_half_of_the_gain(
-    gains, is_half, tmp_path, monkeypatch
-):
-    told = []
-    data = Lessons((disks(),), (disks(),))
-    run = FineTuning(replace(OPTIONS, validations=1), data, tmp_path, told.append)
-    found = iter([0.5, 0.5 + gains[0], 0.5 + gains[1]])
-    scores = [Figures(score, score, score, score) for score in found]
-    monkeypatch.setattr(run, "_measure", lambda model=None: scores.pop(0))
-    outcome = run.train()
-    assert not scores, "before, after, and half way"
-    start, learned = weights(load_model()), weights(run.learner.average)
-    moved = changed(start, learned)
-    assert moved
-    for name, value in weights(outcome.model).items():
-        half = (start[name] + learned[name]) / 2
-        torch.testing.assert_close(value, half if is_half else learned[name])
-    assert outcome.standing.best.one_click == pytest.approx(0.5 + gains[int(is_half)])
-    assert any("half way" in one.note for one in told) == is_half
-
-
 def test_who_stops_a_run_does_not_wait_for_another_measurement(tmp_path, monkeypatch):
     def stop(told: Progress) -> bool:
         return told.figures is not None and told.step > 0
@@ -174,7 +152,7 @@ def test_who_stops_a_run_does_not_wait_for_another_measurement(tmp_path, monkeyp
     data = Lessons((disks(),), (disks(),))
     run = FineTuning(replace(OPTIONS, steps=4, validations=4), data, tmp_path, stop)
     scores = [Figures(score, score, score, score) for score in (0.5, 0.7)]
-    monkeypatch.setattr(run, "_measure", lambda model=None: scores.pop(0))
+    monkeypatch.setattr(run, "_measure", lambda: scores.pop(0))
     assert not run.train().is_complete
     assert not scores
 
@@ -294,8 +272,7 @@ class TestSmallData:
 
 class TestValidation:
     def test_the_best_network_is_kept_and_stale_runs_end(self, tmp_path, monkeypatch):
-        # The last one is that of the network half way, which keeps too little of the gain.
-        scores = iter([0.5, 0.7, 0.6, 0.6, 0.55])
+        scores = iter([0.5, 0.7, 0.6, 0.6])
 
         def scored(*_: object) -> Figures:
             value = next(scores)

@@ -20,7 +20,7 @@ import torch
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.training.finetune_data import Lessons, SparseClips
-from napari_sam2.training.finetune_learner import Learner, choose_runtime, half_way
+from napari_sam2.training.finetune_learner import Learner, choose_runtime
 from napari_sam2.training.finetune_measure import Figures, Sample, measure
 from napari_sam2.training.finetune_options import FineTuneOptions
 from napari_sam2.training.finetune_state import (
@@ -42,10 +42,8 @@ __all__ = ["FineTuning", "Outcome", "Progress", "fine_tune"]
 _WARMUP, _FINAL_RATE = 0.04, 0.05
 _CHECKPOINT_SECONDS = 120.0
 _LOG_STEPS = 10
-#: Part of the gain that the network half way has to keep.
-_LEAST_GAIN = 0.5
 #: What is asked while training goes on; a report may ask more.
-_ON_THE_WAY = Sample(objects=16, followed=8, starts=1, frames=8)
+_ON_THE_WAY = Sample(objects=16, followed=6, starts=1, frames=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,8 @@ class Outcome:
     Attributes
     ----------
     model : SAM2
-        A plain network, adapters merged, on the CPU: half way to the best one by validation, or
-        that one where half way loses most of the gain; the last one where nothing validates.
+        A plain network, adapters merged, on the CPU: the best one by validation, or the last one
+        where nothing validates.
     standing : Standing
     is_complete : bool
         False if the run was stopped and can be gone on with.
@@ -215,26 +213,7 @@ class FineTuning:
         if best is None and self.standing.before is None:
             best = self.learner.averaged()
         merged = self.learner.merged(best or self._start())
-        if best is not None and is_complete:
-            merged = self._moderated(merged)
         return Outcome(merged.to("cpu"), self.standing, is_complete)
-
-    def _moderated(self, learned: SAM2) -> SAM2:
-        """Return the network half way to what was learned, if that keeps half of the gain.
-
-        What is kept back is of the same movie as what teaches, and speaks for going the whole way;
-        but the rest of the movie shows what neither does.
-        """
-        before, best = self.standing.before, self.standing.best
-        if before is None or best is None:
-            return learned
-        half = half_way(load_model(self.options.start).to(self.runtime.device), learned)
-        figures = self._measure(half)
-        if figures.score() - before.score() < _LEAST_GAIN * (best.score() - before.score()):
-            return learned
-        self.standing.best = figures
-        self._tell(figures=figures, note="half way from the start to what was learned")
-        return half
 
     def _start(self) -> dict[str, torch.Tensor]:
         """Return the parameters that the run began with, for one that gained nothing."""
@@ -296,10 +275,9 @@ class FineTuning:
                     losses.append(terms.total)
         return torch.stack(losses).mean() if losses else None
 
-    def _measure(self, model: SAM2 | None = None) -> Figures:
+    def _measure(self) -> Figures:
         runtime = type(self.runtime)(self.runtime.device)
-        model = model or self.learner.average
-        return measure(model, self.lessons.validation, runtime, _ON_THE_WAY)
+        return measure(self.learner.average, self.lessons.validation, runtime, _ON_THE_WAY)
 
     def _validate(self) -> None:
         """Measure the averaged weights and keep them if they are the best so far."""

@@ -15,7 +15,7 @@ from napari_sam2.training.finetune_options import FineTuneOptions
 from napari_sam2.training.optimiser import Optimisers, move_all, set_rate
 from napari_sam2.training.precision import product_dtype
 
-__all__ = ["Learner", "choose_runtime", "half_way"]
+__all__ = ["Learner", "choose_runtime"]
 
 _ENCODER = "image_encoder."
 
@@ -114,21 +114,6 @@ class Learner:
     def _averaged(self) -> list[Tensor]:
         pairs = zip(self.average.parameters(), self.model.parameters(), strict=True)
         return [mean for mean, p in pairs if p.requires_grad]
-
-
-def half_way(start: SAM2, learned: SAM2) -> SAM2:
-    """Return a network half way between two of the same shape; `start` is changed in place.
-
-    A few frames teach what they show, and the network forgets some of the rest. The mean of the
-    weights before and after knows most of both (Wortsman et al., "Robust fine-tuning of zero-shot
-    models", CVPR 2022).
-    """
-    after = learned.state_dict()
-    with torch.no_grad():
-        for name, value in start.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(after[name].to(value), 0.5)
-    return start.eval()
 
 
 def _make_optimiser(model: nn.Module, options: FineTuneOptions) -> Optimisers:

@@ -71,7 +71,7 @@ class FineTuneOptions:
         0.2, "Kept back", "Share of the data that measures and never teaches", 0, 0.5
     )
     validations: int = _option(
-        6, "Validations", "How often the network is measured on the way", 1, 1000
+        4, "Validations", "How often the network is measured on the way", 1, 1000
     )
     patience: int = _option(
         3, "Patience", "Validations without a gain that end the run; 0 for never", 0, 1000

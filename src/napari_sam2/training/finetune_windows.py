@@ -20,10 +20,10 @@ from napari_sam2.training.unroll import Unroller
 
 __all__ = ["PROMPTS", "Seen", "Windows", "quick_attention"]
 
-#: Frames of a clip, and how often.
-_LENGTHS, _SHARES = (2, 4, 8), (0.25, 0.45, 0.3)
+#: Frames of a clip, and how often. The more of them, the more of a step is memory.
+_LENGTHS, _SHARES = (2, 4, 8), (0.5, 0.3, 0.2)
 #: Batches of windows that are kept encoded, and how often each is asked about.
-_KEPT, _TIMES_ASKED = 4, 3
+_KEPT, _TIMES_ASKED = 6, 8
 #: Purposes that chance serves, each with numbers of its own.
 _CUTS, PROMPTS, _ORDER = 0, 1, 2
 _SMALL_INPUT = 512
