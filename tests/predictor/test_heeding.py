@@ -28,7 +28,7 @@ from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
 from napari_sam2.prompts import BoxPrompt, PointPrompt
-from napari_sam2.training.synthetic import random_movie
+from napari_sam2.training.synthetic import dividing_cells, random_movie
 
 
 def disk(y: float, x: float, radius: float) -> MaskRecord:
@@ -182,6 +182,17 @@ def test_corrections_of_tracked_masks_are_heeded_and_do_no_harm(bundled, cpu) ->
     assert held["on"] > 0.9
     assert held["on"] > held["off"] + 0.1
     assert scores["on"] > scores["off"] - 0.01
+
+
+def test_clicks_on_masks_that_are_nearly_right_improve_them(bundled, cpu) -> None:
+    movies = [dividing_cells(frames=6)]
+    movies += [random_movie(22_000_311, 6, kind=kind) for kind in ("embryo", "organelles")]
+    predictor = VideoPredictor(bundled, cpu)
+    rows = [r for one in movies for r in corrected(predictor, one, cells=6, worst=0.85, best=1.0)]
+    assert len(rows) > 15
+    course = np.array([(row.before, *row.after) for row in rows])
+    assert (np.diff(course.mean(axis=0)) > 0.002).all(), "every click brings something"
+    assert (course[:, -1] < course[:, 0]).mean() < 0.2
 
 
 def test_what_a_person_points_at_is_there(bundled, cpu) -> None:
