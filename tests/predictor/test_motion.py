@@ -14,18 +14,19 @@ from napari_sam2.model.checkpoint import load_model
 from napari_sam2.predictor import motion
 from napari_sam2.predictor.frames import ArrayFrames
 from napari_sam2.predictor.intensity import IntensityMapping
-from napari_sam2.predictor.likeness import displacement, stage_shift
+from napari_sam2.predictor.likeness import Search, stage_shift
 from napari_sam2.predictor.motion import center_of, expect
 from napari_sam2.predictor.options import Motion, PredictorOptions, PropagateOptions
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
+from napari_sam2.predictor.whereabouts import find_all
 from napari_sam2.prompts import MaskPrompt, PointPrompt
 
 
 def moved(before: NDArray[np.uint16], now: NDArray[np.uint16], mask: NDArray[np.bool_]):
     mapping = IntensityMapping.from_percentiles(ArrayFrames(np.stack([before, now])))
-    return displacement(before, now, mapping, MaskRecord.from_mask(mask))
+    return Search.of(before, now, mapping, MaskRecord.from_mask(mask)).found() or (0, 0)
 
 
 @pytest.mark.parametrize("radius", [6, 14, 30])
@@ -68,7 +69,7 @@ def test_colours_and_channels_are_looked_at_as_the_network_does() -> None:
     frames = np.stack([np.zeros_like(before), before], -1), np.stack([np.zeros_like(now), now], -1)
     mapping = IntensityMapping.from_percentiles(ArrayFrames(np.stack(frames), "TYXC"))
     record = MaskRecord.from_mask(disk((80, 80), 12))
-    assert displacement(*frames, mapping, record) == (0, 10)
+    assert Search.of(*frames, mapping, record).found() == (0, 10)
 
 
 @pytest.mark.parametrize("value", [0, 7])
@@ -155,7 +156,7 @@ def test_further_clicks_on_a_frame_do_not_look_for_it_again(monkeypatch) -> None
     session.add(MaskPrompt(1, 0, masks[0]))
     list(engine.propagate(session, PropagateOptions(direction="forward")))
     looks = []
-    monkeypatch.setattr(motion, "displacement", lambda *a: looks.append(a) or displacement(*a))
+    monkeypatch.setattr(motion, "find_all", lambda *a: looks.append(a) or find_all(*a))
     y, x = center_of(session.masklets.record(1, JUMPS))
     for step in range(3):
         engine.predict_frame(session, PointPrompt(1, JUMPS, (y, x + step)))
@@ -183,3 +184,28 @@ def test_no_frame_is_read_twice_for_it() -> None:
     list(predictor().propagate(session, PropagateOptions(direction="forward")))
     # The first one for its prompt, and by the thread that reads ahead.
     assert frames.reads == [2, 1, 1]
+
+
+def looked_for(then: list[tuple[int, int]], now: list[tuple[int, int]]):
+    """Look for cells that are all alike, by their centres on two frames."""
+    radius = 14
+    frames = (cells(then, radius, 1, contrast=0), cells(now, radius, 2, contrast=0))
+    mapping = IntensityMapping.from_percentiles(ArrayFrames(np.stack(frames)))
+    records = [MaskRecord.from_mask(disk(at, radius)) for at in then]
+    searches = {i: Search.of(*frames, mapping, one) for i, one in enumerate(records)}
+    return searches, {i: center_of(one) for i, one in enumerate(records)}
+
+
+def test_two_cells_are_not_in_one_place() -> None:
+    searches, centers = looked_for([(80, 80), (80, 112)], [(52, 80), (80, 104)])
+    assert searches[0].found() is None, "the neighbour is as near as where it has gone"
+    found = find_all(searches, centers)
+    assert np.abs(np.subtract([found[0], found[1]], [(-28, 0), (0, -8)])).max() <= 1
+    assert find_all({0: searches[0]}, centers) == {0: (0, 0)}, "alone nobody knows"
+
+
+def test_a_cell_that_has_gone_is_driven_nowhere() -> None:
+    searches, centers = looked_for([(80, 80), (80, 112), (112, 80)], [(80, 108), (108, 80)])
+    found = find_all(searches, centers)
+    assert found[0] == (0, 0)
+    assert np.abs(np.subtract([found[1], found[2]], [(0, -4), (-4, 0)])).max() <= 1

@@ -10,6 +10,7 @@ Likeness is the correlation coefficient of the pixels, weighted by a soft mask (
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from skimage.registration import phase_cross_correlation
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.predictor.intensity import IntensityMapping
 
-__all__ = ["displacement", "stage_shift"]
+__all__ = ["Search", "Spot", "stage_shift"]
 
 FloatArray = NDArray[np.float32]
 
@@ -54,6 +55,9 @@ _FAR = 0.3
 _CLEARLY, _APART = 0.2, 0.35
 """By so much more a place has to be alike than any that is more than so many diameters apart: of
 two daughters, or a row of cells, nobody knows which one it is."""
+
+_SPOTS = 6
+"""Places that are kept; more are no likelier."""
 
 _STAYED = 0.1
 """Diameters that what was at a place before may have moved, to be called what is there now. Of 719
@@ -112,53 +116,127 @@ def _agreement(old: FloatArray, new: FloatArray, moved: tuple[int, int]) -> floa
     return float((parts[0] * parts[1]).sum()) / scale if scale > 0 else 0.0
 
 
-def displacement(
-    before: NDArray[Any],
-    now: NDArray[Any],
-    mapping: IntensityMapping,
-    record: MaskRecord,
-    stage: tuple[int, int] = (0, 0),
-) -> tuple[int, int]:
-    """Return by how many pixels an object has moved between two frames.
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place on the next frame where an object may be.
 
-    Parameters
+    Attributes
     ----------
-    before, now : ndarray, (H, W) or (H, W, C)
-        The frame of the mask, and the next one of the run, with their raw values.
-    mapping : IntensityMapping
-        From raw values to what the network sees.
-    record : MaskRecord
-        The object on the frame before; visible.
-    stage : tuple of int
-        Rows and columns by which the picture as a whole has moved: it is looked for around there.
-
-    Returns
-    -------
-    tuple of int
-        Rows and columns; those of the stage where it is not found, could be at two places, or
-        where what is found looks more like what was there before: a neighbour, which a cell that
-        rounds up to divide resembles no longer.
+    moved : tuple of int
+        Rows and columns in pixels from where it was.
+    likeness : float
+        Correlation with its picture, at most 1.
+    score : float
+        The same, less what the distance from where the stage has taken it costs.
     """
-    window = _Window.around(record)
-    weights = window.weights(record, before.shape[:2])
-    template = window.cells(before, mapping)
-    reach = math.ceil(_REACH * window.diameter / window.cell)
-    steps = np.arange(-reach, reach + 1) * window.cell
-    likeness = _likeness(template, window.cells(now, mapping, reach, stage), weights)
-    score = likeness - _FAR * np.hypot(steps[:, None], steps[None]) / window.diameter
-    row, column = np.unravel_index(int(score.argmax()), score.shape)
-    y, x, best = int(steps[row]), int(steps[column]), float(score[row, column])
-    is_elsewhere = np.hypot(steps[:, None] - y, steps[None] - x) > _APART * window.diameter
-    rival = float(score[is_elsewhere].max(initial=-math.inf))
-    found = stage[0] + y, stage[1] + x
-    if best < max(_LIKENESS, rival + _CLEARLY):
-        return stage
-    if math.hypot(y, x) <= _APART * window.diameter:
-        return found
-    there = window.cells(now, mapping, moved=found)
-    stayed = math.ceil(_STAYED * window.diameter / window.cell)
-    earlier = _likeness(there, window.cells(before, mapping, stayed, (y, x)), weights).max()
-    return stage if earlier > likeness[row, column] else found
+
+    moved: tuple[int, int]
+    likeness: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """An object that is looked for on the next frame of a run.
+
+    Attributes
+    ----------
+    diameter : int
+        Of the object, in pixels.
+    stage : tuple of int
+        Rows and columns by which the picture as a whole has moved.
+    spots : tuple of Spot
+        Where the picture is most like it, the best first, none within `_APART` of another.
+    """
+
+    diameter: int
+    stage: tuple[int, int]
+    spots: tuple[Spot, ...]
+    _window: _Window
+    _weights: FloatArray
+    _frames: tuple[NDArray[Any], NDArray[Any]]
+    _mapping: IntensityMapping
+
+    @classmethod
+    def of(
+        cls,
+        before: NDArray[Any],
+        now: NDArray[Any],
+        mapping: IntensityMapping,
+        record: MaskRecord,
+        stage: tuple[int, int] = (0, 0),
+    ) -> Search:
+        """Lay the picture of an object over the next frame, at every place within reach.
+
+        Parameters
+        ----------
+        before, now : ndarray, (H, W) or (H, W, C)
+            The frame of the mask, and the next one of the run, with their raw values.
+        mapping : IntensityMapping
+            From raw values to what the network sees.
+        record : MaskRecord
+            The object on the frame before; visible.
+        stage : tuple of int
+            It is looked for around there.
+        """
+        window = _Window.around(record)
+        weights = window.weights(record, before.shape[:2])
+        template = window.cells(before, mapping)
+        reach = math.ceil(_REACH * window.diameter / window.cell)
+        steps = np.arange(-reach, reach + 1) * window.cell
+        likeness = _likeness(template, window.cells(now, mapping, reach, stage), weights)
+        score = likeness - _FAR * np.hypot(steps[:, None], steps[None]) / window.diameter
+        spots = []
+        for _ in range(_SPOTS):
+            row, column = np.unravel_index(int(score.argmax()), score.shape)
+            if not np.isfinite(score[row, column]):
+                break
+            y, x = int(steps[row]), int(steps[column])
+            found = float(likeness[row, column]), float(score[row, column])
+            spots.append(Spot((stage[0] + y, stage[1] + x), *found))
+            is_here = np.hypot(steps[:, None] - y, steps[None] - x) <= _APART * window.diameter
+            score = np.where(is_here, -np.inf, score)
+        frames = (before, now)
+        return cls(window.diameter, stage, tuple(spots), window, weights, frames, mapping)
+
+    def found(
+        self, spots: Sequence[Spot] | None = None, least: float = _LIKENESS
+    ) -> tuple[int, int] | None:
+        """Return by how many pixels the object has moved, None where nobody knows.
+
+        Parameters
+        ----------
+        spots : sequence of Spot, optional
+            Those that it may be at; all if not given.
+        least : float
+            Score that is needed.
+
+        Returns
+        -------
+        tuple of int or None
+            Rows and columns. None where it is not found, could be at two places, or where what is
+            found looks more like what was there before: a neighbour, which a cell that rounds up
+            to divide resembles no longer.
+        """
+        spots = self.spots if spots is None else spots
+        if not spots:
+            return None
+        best, rival = spots[0], spots[1].score if len(spots) > 1 else -math.inf
+        if best.score < max(least, rival + _CLEARLY) or self._was_there(best):
+            return None
+        return best.moved
+
+    def _was_there(self, spot: Spot) -> bool:
+        """Say whether what is at a place now is more like what was there before."""
+        y, x = (moved - by for moved, by in zip(spot.moved, self.stage, strict=True))
+        window = self._window
+        if math.hypot(y, x) <= _APART * window.diameter:
+            return False
+        before, now = self._frames
+        there = window.cells(now, self._mapping, moved=spot.moved)
+        stayed = math.ceil(_STAYED * window.diameter / window.cell)
+        around = window.cells(before, self._mapping, stayed, (y, x))
+        return bool(_likeness(there, around, self._weights).max() > spot.likeness)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from napari_sam2.masklets import MaskRecord
-from napari_sam2.predictor.likeness import displacement, stage_shift
+from napari_sam2.predictor.likeness import Search, stage_shift
 from napari_sam2.predictor.memory_bank import Center, FrameMemory
 from napari_sam2.predictor.session import VideoSession
+from napari_sam2.predictor.whereabouts import find_all
 
 __all__ = ["Expected", "center_of", "expect", "moved_since"]
 
@@ -65,12 +66,16 @@ def expect(
         return {}
     before, now = session.read(frame - step), session.read(frame)
     stage = stage_shift(before, now, session.mapping)
+    searches, seen = {}, {}
+    for object_id in known:
+        record = session.masklets.record(object_id, frame - step)
+        if record is not None and record.visible:
+            searches[object_id] = Search.of(before, now, session.mapping, record, stage)
+            seen[object_id] = center_of(record)
+    moves = find_all(searches, seen)
     found = {}
     for object_id, (y, x) in known.items():
-        record = session.masklets.record(object_id, frame - step)
-        moved = stage
-        if record is not None and record.visible:
-            moved = displacement(before, now, session.mapping, record, stage)
+        moved = moves.get(object_id, stage)
         found[object_id] = Expected((y + moved[0], x + moved[1]), moved)
     return found
 
