@@ -21,6 +21,7 @@ from napari_sam2.predictor.exposure import gamma_of
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.heeding import with_heart
 from napari_sam2.predictor.options import PredictorOptions
+from napari_sam2.predictor.others_clicks import clicks_on_others, leaving
 from napari_sam2.predictor.prompt_tensors import Geometry, only_click
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.second_question import boxed, refined
@@ -82,6 +83,8 @@ class Answerer:
         """
         state = session.objects[object_id]
         known = state.answers.get(frame)
+        if known is not None and self._leave(session, object_id, frame, known):
+            known = None
         if known is not None and known.prompts == prompts:
             return known
         if known is not None and _is_same_click(known.prompts, prompts):
@@ -134,10 +137,30 @@ class Answerer:
             better = planner.view_of(box_around(geometry, seen)[0], None, (), gamma)
             if better != view:
                 answered = self._look(session, object_id, frame, geometry, better, prompts)
-        return self._ask_again(session, object_id, frame, answered)
+        others = self._leave(session, object_id, frame, answered)
+        if others:
+            geometry = leaving(geometry, others)
+            answered = self._look(session, object_id, frame, geometry, answered.view, prompts)
+        return self._ask_again(session, object_id, frame, answered, geometry)
+
+    def _leave(
+        self, session: VideoSession, object_id: int, frame: int, answered: PromptedFrame
+    ) -> tuple[tuple[float, float], ...]:
+        """Return clicks on other objects that an answer should leave, and does not."""
+        is_exclusive = self._options.overlap == "best"
+        if not (is_exclusive and self._options.heeds_clicks(self._model.config)):
+            return ()
+        if Geometry.of(answered.prompts).mask is not None:
+            return ()
+        return clicks_on_others(session, object_id, frame, record_of_answer(answered))
 
     def _ask_again(
-        self, session: VideoSession, object_id: int, frame: int, answered: PromptedFrame
+        self,
+        session: VideoSession,
+        object_id: int,
+        frame: int,
+        answered: PromptedFrame,
+        geometry: Geometry,
     ) -> PromptedFrame:
         """Ask a first click on a new object again, with the box of its answer."""
         prompts, click = answered.prompts, only_click(answered.prompts)
@@ -147,11 +170,11 @@ class Answerer:
         is_asked = is_new and click is not None and click.positive
         if not (is_asked and self._options.asks_again(self._model.config)):
             return answered
-        geometry = boxed(Geometry.of(prompts), record_of_answer(answered))
-        if geometry is None:
+        with_box = boxed(geometry, record_of_answer(answered))
+        if with_box is None:
             return answered
         features, mirror = self._features(session, frame, answered.view, is_alone=True)
-        question = self._question(geometry, features, mirror=mirror)
+        question = self._question(with_box, features, mirror=mirror)
         second = answer(self._model, self._runtime, question, answered.view)
         return replace(answered, prediction=refined(answered.prediction, second))
 
