@@ -12,6 +12,7 @@ import torch
 
 from napari_sam2.model.checkpoint import available_models, load_model
 from napari_sam2.predictor.runtime import Runtime
+from napari_sam2.training import finetune
 from napari_sam2.training.adapters import add_adapters, merge_adapters
 from napari_sam2.training.clips import fit_to
 from napari_sam2.training.datasets import LabelledMovie
@@ -143,6 +144,15 @@ def test_what_an_annotator_calls_the_object_is_learned(tmp_path):
     after = measure(outcome.model, [movie], runtime, asked)
     assert 1 - after.one_click < 0.6 * (1 - before.one_click), (before, after)
     assert after.score() > before.score()
+
+
+@pytest.mark.parametrize(("least", "passes", "steps"), [(2, 0.25, 3), (4, 0.25, 4)])
+def test_few_masks_are_not_learned_by_heart(least, passes, steps, tmp_path, monkeypatch):
+    monkeypatch.setattr(finetune, "_LEAST_STEPS", least)
+    options = replace(OPTIONS, minutes=60.0, steps=0, passes=passes)
+    outcome = FineTuning(options, lessons(), tmp_path).train()
+    assert outcome.is_complete
+    assert outcome.standing.step == steps, "of two disks on six frames"
 
 
 def test_who_stops_a_run_does_not_wait_for_another_measurement(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ import torch
 
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.sam2 import SAM2
-from napari_sam2.training.finetune_data import Lessons, SparseClips
+from napari_sam2.training.finetune_data import Lessons, SparseClips, count_masks
 from napari_sam2.training.finetune_learner import Learner, choose_runtime
 from napari_sam2.training.finetune_measure import Figures, Sample, measure
 from napari_sam2.training.finetune_options import FineTuneOptions
@@ -42,6 +42,8 @@ __all__ = ["FineTuning", "Outcome", "Progress", "fine_tune"]
 _WARMUP, _FINAL_RATE = 0.04, 0.05
 _CHECKPOINT_SECONDS = 120.0
 _LOG_STEPS = 10
+#: Steps that few masks are good for, however few.
+_LEAST_STEPS = 200
 #: What is asked while training goes on; a report may ask more.
 _ON_THE_WAY = Sample(objects=16, followed=6, starts=1, frames=6)
 
@@ -163,6 +165,7 @@ class FineTuning:
         clips = SparseClips(self.lessons.train)
         clips.batch(np.random.default_rng(0), 1, 1, 1)
         self._data = self.lessons.fingerprint()
+        self._masks = count_masks(self.lessons.train)
         model = load_model(self.options.start).train()
         self.learner = Learner.of(model.to(self.runtime.device), self.options)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -224,8 +227,16 @@ class FineTuning:
     def _done(self) -> float:
         options, standing = self.options, self.standing
         spent = standing.elapsed / (60 * options.minutes) if options.minutes > 0 else 0.0
-        counted = standing.step / options.steps if options.steps > 0 else 0.0
+        counted = standing.step / self._most_steps if self._most_steps > 0 else 0.0
         return min(1.0, max(spent, counted))
+
+    @property
+    def _most_steps(self) -> float:
+        """Steps of the schedule; 0 where only time counts."""
+        options = self.options
+        if options.minutes == 0 or options.steps > 0:
+            return options.steps
+        return max(_LEAST_STEPS, options.passes * self._masks) if options.passes > 0 else 0.0
 
     def _has_settled(self) -> bool:
         patience = self.options.patience

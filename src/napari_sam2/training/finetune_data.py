@@ -19,7 +19,7 @@ from napari_sam2.training.crowding import crowd
 from napari_sam2.training.datasets import LabelledMovie, ObjectTable
 from napari_sam2.training.readers import DataEntry, read_entry
 
-__all__ = ["Lessons", "SparseClips", "read_lessons"]
+__all__ = ["Lessons", "SparseClips", "count_masks", "read_lessons"]
 
 _TRIES = 200
 #: Annotated frames that lie farther apart than this are not shown as one movement.
@@ -286,10 +286,14 @@ def _part(movie: LabelledMovie, start: int, stop: int, suffix: str) -> LabelledM
 def _count(movies: Iterable[LabelledMovie]) -> str:
     """Say how much is annotated."""
     movies = list(movies)
-    frames = [(movie, t) for movie in movies for t in measured_frames(movie)]
-    masks = sum(len(movie.objects(t).ids) for movie, t in frames)
+    frames = sum(len(measured_frames(movie)) for movie in movies)
     sets = f"{len(movies)} movies or stills" if len(movies) > 1 else movies[0].name
-    return f"{sets}: {len(frames)} annotated frames with {masks} masks"
+    return f"{sets}: {frames} annotated frames with {count_masks(movies)} masks"
+
+
+def count_masks(movies: Iterable[LabelledMovie]) -> int:
+    """Return how many masks the annotated frames hold."""
+    return sum(len(movie.objects(t).ids) for movie in movies for t in measured_frames(movie))
 
 
 def _checksum(movie: LabelledMovie) -> str:

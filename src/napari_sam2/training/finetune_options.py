@@ -49,6 +49,14 @@ class FineTuneOptions:
         10.0, "Minutes", "Time that the schedule is fitted into; 0 to count steps", 0, 1e5
     )
     steps: int = _option(0, "Steps", "Length of the schedule when minutes is 0", 0, 10**8)
+    passes: float = _option(
+        10.0,
+        "Passes",
+        "Steps for each mask that teaches, at most, but two hundred in all: few masks are learned "
+        "by heart; 0 for no limit",
+        0,
+        1e6,
+    )
     learning_rate: float = _option(3e-4, "Learning rate", "Peak of the cosine", 1e-8, 1)
     encoder_rate: float = _option(
         0.3, "Encoder rate", "Rate of the image encoder over that of the rest", 0, 1

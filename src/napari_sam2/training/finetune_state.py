@@ -19,7 +19,7 @@ from napari_sam2.training.finetune_options import FineTuneOptions
 __all__ = ["CHECKPOINT", "Standing", "load_checkpoint", "save_checkpoint"]
 
 CHECKPOINT = "checkpoint.pt"
-_FREE = {"minutes", "steps", "device", "precision", "patience", "validations"}
+_FREE = {"minutes", "steps", "passes", "device", "precision", "patience", "validations"}
 """Options that may change when a run goes on: how long it runs and on what."""
 
 
