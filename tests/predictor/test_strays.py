@@ -45,6 +45,13 @@ def test_only_what_leaps_and_is_worth_little_is_stray(session, y, iou, expected)
     assert is_stray(session, 1, (2, 1), _square(y, 21, iou)) == expected
 
 
+@pytest.mark.parametrize(("iou", "expected"), [(0.3, False), (0.2, True)])
+def test_what_comes_back_has_to_be_worth_more_than_nothing(session, iou, expected) -> None:
+    gone = replace(_square(20, 21, 0.1), bbox=(0, 0, 0, 0))
+    session.masklets.write(1, 1, gone)
+    assert is_stray(session, 1, (2, 1), _square(20, 22, iou)) == expected
+
+
 def test_what_is_kept_is_measured_against_the_last_mask(session) -> None:
     record = _square(20, 26, 0.5)
     assert kept_of(session, 1, (2, 1), record) == pytest.approx(1 / 3)

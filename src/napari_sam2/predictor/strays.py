@@ -20,6 +20,10 @@ On 136 synthetic movies that no network was trained on, single cells followed in
 predicted IoU alone, below 0.3, tells 702, 61 and 397, and below 0.2 422, 11 and 211. But it sinks
 to 0.15 on some cells that are followed well, and these are lost at once."""
 
+_RETURNED = 0.25
+"""Predicted IoU below which a mask of what was not there a frame before shows no object either.
+On 66 such movies 122 masks came back; of 28 below it none was right, 17 were of what had gone."""
+
 
 def is_stray(
     session: VideoSession, object_id: int, place: tuple[int, int], record: MaskRecord
@@ -42,4 +46,8 @@ def is_stray(
     """
     if record.predicted_iou >= _POOR or is_newborn(session, object_id, place):
         return False
+    frame, step = place
+    before = session.masklets.record(object_id, frame - step)
+    if before is not None and not before.visible:
+        return record.predicted_iou < _RETURNED
     return kept_of(session, object_id, place, record) < _LEAPT
