@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import resource
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from napari_sam2.model.checkpoint import available_models, load_model
 from napari_sam2.predictor.runtime import Runtime
-from napari_sam2.training import finetune
+from napari_sam2.training import finetune_rounds
 from napari_sam2.training.adapters import add_adapters, merge_adapters
 from napari_sam2.training.clips import fit_to
 from napari_sam2.training.datasets import LabelledMovie
@@ -22,6 +23,7 @@ from napari_sam2.training.finetune_learner import Learner
 from napari_sam2.training.finetune_measure import Figures, Sample, measure
 from napari_sam2.training.finetune_options import FineTuneOptions
 from napari_sam2.training.finetune_result import Report, publish, refuse_taken
+from napari_sam2.training.finetune_rounds import Rounds
 from napari_sam2.training.finetune_state import CHECKPOINT
 from napari_sam2.training.unroll import Unroller
 
@@ -146,13 +148,72 @@ def test_what_an_annotator_calls_the_object_is_learned(tmp_path):
     assert after.score() > before.score()
 
 
-@pytest.mark.parametrize(("least", "passes", "steps"), [(2, 0.25, 3), (4, 0.25, 4)])
-def test_few_masks_are_not_learned_by_heart(least, passes, steps, tmp_path, monkeypatch):
-    monkeypatch.setattr(finetune, "_LEAST_STEPS", least)
-    options = replace(OPTIONS, minutes=60.0, steps=0, passes=passes)
-    outcome = FineTuning(options, lessons(), tmp_path).train()
-    assert outcome.is_complete
-    assert outcome.standing.step == steps, "of two disks on six frames"
+class TestRounds:
+    """Three steps a round, a second each, and eight seconds."""
+
+    options = replace(OPTIONS, minutes=8 / 60, steps=0, passes=0.25)
+
+    @pytest.fixture(autouse=True)
+    def few_steps(self, monkeypatch):
+        monkeypatch.setattr(finetune_rounds, "_LEAST_STEPS", 2)
+
+    def run(self, folder, **changes):
+        # Whatever is timed takes a second: twelve masks make rounds of three steps.
+        seconds = itertools.count()
+        options = replace(self.options, **changes)
+        return FineTuning(options, lessons(), folder, clock=lambda: next(seconds))
+
+    def test_the_result_is_the_mean_of_as_many_as_there_is_time_for(self, tmp_path, monkeypatch):
+        ends = []
+        end = Rounds.end
+        monkeypatch.setattr(
+            Rounds, "end", lambda one, w: ends.append((w, run.standing.step)) or end(one, w)
+        )
+        run = self.run(tmp_path)
+        outcome = run.train()
+        assert outcome.is_complete
+        assert [step for _, step in ends] == [3, 6, 8], "the last one is shorter"
+        assert run.standing.rounds.finished == 3
+        found, start, moved = weights(outcome.model), weights(load_model()), 0.0
+        for name in ends[0][0]:
+            each = [learned[name] for learned, _ in ends]
+            torch.testing.assert_close(found[name], sum(each) / 3, msg=name)
+            assert not torch.equal(each[0], each[1]) or torch.equal(each[0], start[name])
+            moved = max(moved, *(float((one - start[name]).abs().max()) for one in each))
+        assert 0 < moved < 0.02, "each began anew"
+
+    def test_what_is_too_short_for_half_a_round_is_left(self, tmp_path):
+        outcome = self.run(tmp_path, minutes=7.4 / 60).train()
+        assert outcome.standing.step == 6
+        assert outcome.is_complete
+
+    def test_one_round_if_wanted_and_for_adapters(self, tmp_path):
+        for number, changes in enumerate(({"passes": 0.0}, {"learn": "adapters"})):
+            outcome = self.run(tmp_path / str(number), **changes).train()
+            assert outcome.standing.step == 8
+            assert outcome.standing.rounds.finished == 0
+
+    @pytest.mark.parametrize("stop", [2, 4, 6])
+    def test_a_resumed_run_equals_an_uninterrupted_one(self, stop, tmp_path):
+        whole = self.run(tmp_path / "whole").train()
+        first = self.run(tmp_path / "parts")
+        first.watch = lambda told: told.step == stop
+        assert not first.train().is_complete
+        second = self.run(tmp_path / "parts")
+        second.resume()
+        outcome = second.train()
+        assert outcome.standing.step == whole.standing.step == 8
+        for (name, one), other in zip(
+            outcome.model.named_parameters(), whole.model.parameters(), strict=True
+        ):
+            torch.testing.assert_close(one, other, msg=name)
+
+    def test_more_minutes_are_more_rounds(self, tmp_path):
+        first = self.run(tmp_path)
+        first.train()
+        more = self.run(tmp_path, minutes=11 / 60)
+        more.resume()
+        assert more.train().standing.rounds.finished == 4
 
 
 def test_who_stops_a_run_does_not_wait_for_another_measurement(tmp_path, monkeypatch):
@@ -162,7 +223,7 @@ def test_who_stops_a_run_does_not_wait_for_another_measurement(tmp_path, monkeyp
     data = Lessons((disks(),), (disks(),))
     run = FineTuning(replace(OPTIONS, steps=4, validations=4), data, tmp_path, stop)
     scores = [Figures(score, score, score, score) for score in (0.5, 0.7)]
-    monkeypatch.setattr(run, "_measure", lambda: scores.pop(0))
+    monkeypatch.setattr(run, "_measure", lambda weights=None: scores.pop(0))
     assert not run.train().is_complete
     assert not scores
 

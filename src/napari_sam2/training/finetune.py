@@ -23,6 +23,7 @@ from napari_sam2.training.finetune_data import Lessons, SparseClips, count_masks
 from napari_sam2.training.finetune_learner import Learner, choose_runtime
 from napari_sam2.training.finetune_measure import Figures, Sample, measure
 from napari_sam2.training.finetune_options import FineTuneOptions
+from napari_sam2.training.finetune_rounds import has_time, steps_of_a_round
 from napari_sam2.training.finetune_state import (
     CHECKPOINT,
     Standing,
@@ -42,8 +43,6 @@ __all__ = ["FineTuning", "Outcome", "Progress", "fine_tune"]
 _WARMUP, _FINAL_RATE = 0.04, 0.05
 _CHECKPOINT_SECONDS = 120.0
 _LOG_STEPS = 10
-#: Steps that few masks are good for, however few.
-_LEAST_STEPS = 200
 #: What is asked while training goes on; a report may ask more.
 _ON_THE_WAY = Sample(objects=16, followed=6, starts=1, frames=6)
 
@@ -165,7 +164,7 @@ class FineTuning:
         clips = SparseClips(self.lessons.train)
         clips.batch(np.random.default_rng(0), 1, 1, 1)
         self._data = self.lessons.fingerprint()
-        self._masks = count_masks(self.lessons.train)
+        self._round_steps = steps_of_a_round(self.options, count_masks(self.lessons.train))
         model = load_model(self.options.start).train()
         self.learner = Learner.of(model.to(self.runtime.device), self.options)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -201,9 +200,11 @@ class FineTuning:
         if self.standing.before is None and self.lessons.validation:
             self.standing.before = self.standing.best = self._measure()
             self._tell(figures=self.standing.before)
+        self._go_around()
         while self._done() < 1.0 and not self._is_stopping and not self._has_settled():
             self._timed(self._step)
             self._tell()
+            self._go_around()
             if self._is_due():
                 self._timed(self._validate)
             if self.standing.elapsed - self._saved >= _CHECKPOINT_SECONDS:
@@ -214,7 +215,7 @@ class FineTuning:
         self._save()
         best = self.standing.best_weights
         if best is None and self.standing.before is None:
-            best = self.learner.averaged()
+            best = self._learned()
         merged = self.learner.merged(best or self._start())
         return Outcome(merged.to("cpu"), self.standing, is_complete)
 
@@ -227,16 +228,41 @@ class FineTuning:
     def _done(self) -> float:
         options, standing = self.options, self.standing
         spent = standing.elapsed / (60 * options.minutes) if options.minutes > 0 else 0.0
-        counted = standing.step / self._most_steps if self._most_steps > 0 else 0.0
-        return min(1.0, max(spent, counted))
+        counted = standing.step / options.steps if options.steps > 0 else 0.0
+        return 1.0 if standing.rounds.is_resting else min(1.0, max(spent, counted))
 
-    @property
-    def _most_steps(self) -> float:
-        """Steps of the schedule; 0 where only time counts."""
-        options = self.options
-        if options.minutes == 0 or options.steps > 0:
-            return options.steps
-        return max(_LEAST_STEPS, options.passes * self._masks) if options.passes > 0 else 0.0
+    def _round_done(self) -> float:
+        """Return the part of the present round that is over; of the run where that is one."""
+        if self._round_steps == 0:
+            return self._done()
+        return self.standing.rounds.done(*self._course())
+
+    def _course(self) -> tuple[int, float, float, float]:
+        """Return steps and seconds so far, steps of a round, seconds of the run."""
+        standing = self.standing
+        return standing.step, standing.elapsed, self._round_steps, 60 * self.options.minutes
+
+    def _go_around(self) -> None:
+        """End a round that is over, and begin another one if there is time."""
+        standing, rounds = self.standing, self.standing.rounds
+        if self._round_steps == 0 or standing.step == 0 or self._round_done() < 1.0:
+            return
+        if not rounds.is_resting:
+            rounds.end(self.learner.averaged())
+        if has_time(*self._course()):
+            rounds.begin(standing.step, standing.elapsed)
+            model = load_model(self.options.start).train()
+            self.learner = Learner.of(model.to(self.runtime.device), self.options)
+            self._windows.learner = self.learner
+
+    def _learned(self) -> dict[str, torch.Tensor]:
+        """Return what was learned so far; of a round only if half of it is over."""
+        rounds = self.standing.rounds
+        if rounds.learned is None:
+            return self.learner.averaged()
+        if rounds.is_resting or self._round_done() < 0.5:
+            return rounds.learned
+        return rounds.with_another(self.learner.averaged())
 
     def _has_settled(self) -> bool:
         patience = self.options.patience
@@ -259,8 +285,8 @@ class FineTuning:
         if loss is None:
             return
         loss.backward()
-        rate = options.learning_rate * _rate_at(self._done())
-        if self.learner.update(rate, options, step):
+        rate = options.learning_rate * _rate_at(self._round_done())
+        if self.learner.update(rate, options, step - self.standing.rounds.first_step):
             self._losses.append(float(loss.detach()))
         if self.standing.step % _LOG_STEPS == 0:
             row = {"step": self.standing.step, "seconds": self.standing.elapsed, "rate": rate}
@@ -286,21 +312,23 @@ class FineTuning:
                     losses.append(terms.total)
         return torch.stack(losses).mean() if losses else None
 
-    def _measure(self) -> Figures:
+    def _measure(self, weights: dict[str, torch.Tensor] | None = None) -> Figures:
+        model = self.learner.average if weights is None else self.learner.merged(weights)
         runtime = type(self.runtime)(self.runtime.device)
-        return measure(self.learner.average, self.lessons.validation, runtime, _ON_THE_WAY)
+        return measure(model, self.lessons.validation, runtime, _ON_THE_WAY)
 
     def _validate(self) -> None:
-        """Measure the averaged weights and keep them if they are the best so far."""
+        """Measure what was learned and keep it if it is the best so far."""
         standing = self.standing
-        figures = self._measure()
+        learned = self._learned()
+        figures = self._measure(learned)
         standing.measured = max(
             standing.measured + 1, math.floor(self._done() * self.options.validations)
         )
         best = standing.best
         if best is None or not figures.score() <= best.score():
             standing.best, standing.without_gain = figures, 0
-            standing.best_weights = self.learner.averaged()
+            standing.best_weights = learned
         else:
             standing.without_gain += 1
         row = {"step": standing.step, "seconds": standing.elapsed} | figures.describe()

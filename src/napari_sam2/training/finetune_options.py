@@ -52,8 +52,8 @@ class FineTuneOptions:
     passes: float = _option(
         10.0,
         "Passes",
-        "Steps for each mask that teaches, at most, but two hundred in all: few masks are learned "
-        "by heart; 0 for no limit",
+        "Steps of a round for each mask that teaches, but two hundred at least; the result is the "
+        "mean of as many rounds as there is time for. 0 for one long round",
         0,
         1e6,
     )

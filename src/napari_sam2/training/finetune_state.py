@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +15,7 @@ from napari_sam2.io.writing import writing_whole
 from napari_sam2.training.finetune_learner import Learner
 from napari_sam2.training.finetune_measure import Figures
 from napari_sam2.training.finetune_options import FineTuneOptions
+from napari_sam2.training.finetune_rounds import Rounds
 
 __all__ = ["CHECKPOINT", "Standing", "load_checkpoint", "save_checkpoint"]
 
@@ -37,6 +38,7 @@ class Standing:
         Validations done on the way.
     without_gain : int
         Validations since the best one.
+    rounds : Rounds
     before, best : Figures or None
         At the start, and of the best weights; None where nothing measures.
     best_weights : dict of str to Tensor, or None
@@ -47,6 +49,7 @@ class Standing:
     elapsed: float = 0.0
     measured: int = 0
     without_gain: int = 0
+    rounds: Rounds = field(default_factory=Rounds)
     before: Figures | None = None
     best: Figures | None = None
     best_weights: dict[str, Tensor] | None = None
@@ -70,7 +73,7 @@ def save_checkpoint(
     numbers = {
         entry.name: getattr(standing, entry.name)
         for entry in fields(standing)
-        if entry.name not in ("before", "best", "best_weights")
+        if entry.name not in ("rounds", "before", "best", "best_weights")
     }
     found = {
         "options": asdict(options),
@@ -79,6 +82,7 @@ def save_checkpoint(
         "before": None if standing.before is None else asdict(standing.before),
         "best": None if standing.best is None else asdict(standing.best),
         "best_weights": standing.best_weights,
+        "rounds": vars(standing.rounds),
         "model": moving,
         "average": learner.averaged(),
         "optimiser": learner.optimiser.state_dict(),
@@ -118,6 +122,7 @@ def load_checkpoint(
     learner.average.load_state_dict(found["average"], strict=False)
     learner.optimiser.load_state_dict(found["optimiser"])
     standing = Standing(**found["standing"], best_weights=found["best_weights"])
+    standing.rounds = Rounds(**found.get("rounds", {}))
     standing.before, standing.best = (
         None if found[name] is None else Figures(**found[name]) for name in ("before", "best")
     )
