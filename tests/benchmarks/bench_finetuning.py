@@ -48,7 +48,7 @@ def main() -> None:
     before = _measure(load_model(given.start), later)
     print("before", _round(before), flush=True)
     after = []
-    for seed in range(given.seeds):
+    for seed in range(given.seed, given.seed + given.seeds):
         options = FineTuneOptions(
             start=given.start,
             learn=given.learn,
@@ -92,7 +92,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--learn", default="decoder")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--validation", type=float, default=0.2)
-    parser.add_argument("--seeds", type=int, default=1, help="how often; seeds count from 0")
+    parser.add_argument("--seed", type=int, default=0, help="the first one")
+    parser.add_argument("--seeds", type=int, default=1, help="how many, one after the other")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 

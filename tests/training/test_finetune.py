@@ -208,6 +208,18 @@ class TestRounds:
         ):
             torch.testing.assert_close(one, other, msg=name)
 
+    def test_the_mean_of_all_is_kept_unless_the_start_is_better(self, tmp_path, monkeypatch):
+        for name, last, is_kept in (("better", 0.6, True), ("worse", 0.4, False)):
+            run = self.run(tmp_path / name, validations=3)
+            run.lessons = replace(run.lessons, validation=run.lessons.train)
+            scores = iter([0.5, 0.8, 0.7, last])
+            monkeypatch.setattr(
+                run, "_measure", lambda weights=None, found=scores: Figures(*[next(found)] * 4)
+            )
+            standing = run.train().standing
+            assert standing.rounds.finished >= 2
+            assert standing.best.score() == pytest.approx(last if is_kept else 0.7)
+
     def test_more_minutes_are_more_rounds(self, tmp_path):
         first = self.run(tmp_path)
         first.train()

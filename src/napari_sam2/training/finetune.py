@@ -325,7 +325,8 @@ class FineTuning:
         standing.measured = max(
             standing.measured + 1, math.floor(self._done() * self.options.validations)
         )
-        best = standing.best
+        # The mean of more rounds is less of chance than what a few objects say of it.
+        best = standing.before if standing.rounds.finished else standing.best
         if best is None or not figures.score() <= best.score():
             standing.best, standing.without_gain = figures, 0
             standing.best_weights = learned
