@@ -7,8 +7,9 @@ from napari_sam2.evaluation.clicks import innermost_point
 from napari_sam2.evaluation.metrics import iou
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
+from napari_sam2.predictor import answerer
 from napari_sam2.predictor.options import PredictorOptions
-from napari_sam2.predictor.others_clicks import clicks_on_others, leaving
+from napari_sam2.predictor.others_clicks import clicks_on_others, leaving, taken_in
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.video import VideoPredictor
@@ -34,9 +35,10 @@ def test_only_positive_clicks_on_other_objects_inside_the_mask_count() -> None:
         BoxPrompt(5, 0, (6, 11, 9, 14)),
     ):
         session.add(prompt)
-    record = MaskRecord.from_mask(mask)
-    assert clicks_on_others(session, 1, 0, record) == ((14.4, 19.4),)
-    assert clicks_on_others(session, 1, 0, MaskRecord.from_mask(mask & False)) == ()
+    clicks = clicks_on_others(session, 1, 0)
+    assert clicks == ((14.4, 19.4), (14.6, 19))
+    assert taken_in(MaskRecord.from_mask(mask), clicks) == ((14.4, 19.4),)
+    assert taken_in(MaskRecord.from_mask(mask & False), clicks) == ()
 
 
 def test_an_object_leaves_what_others_are_and_its_own_clicks_stay_the_last() -> None:
@@ -47,9 +49,9 @@ def test_an_object_leaves_what_others_are_and_its_own_clicks_stay_the_last() -> 
     assert asked.candidate is None
 
 
-def crowd(cells: int = 10):
-    """Return bodies of phase contrast that lie side by side: images, masks, a click on each."""
-    movie = random_movie(42_000_000, 2, kind="phase")
+def crowd(kind: str = "phase", cells: int = 10):
+    """Return cells that lie side by side: images, masks, a click on each."""
+    movie = random_movie(42_000_000, 2, kind=kind)
     areas = np.bincount(movie.labels[0].ravel())
     clicks = {
         int(i): innermost_point(movie.labels[0] == i) for i in np.flatnonzero(areas >= 50)[1:]
@@ -71,9 +73,10 @@ def test_cells_that_are_all_clicked_are_told_apart(bundled, cpu) -> None:
         predictor.predict_frame(together, click)
     predictor.commit(together)
     records = {i: together.masklets.record(i, 0) for i in clicks}
-    both = [i for i in clicks if clicks_on_others(together, i, 0, alone[i])]
+    others = {i: clicks_on_others(together, i, 0) for i in clicks}
+    both = [i for i in clicks if taken_in(alone[i], others[i])]
     assert len(both) >= 5, "one click is answered with two cells or more"
-    assert sum(bool(clicks_on_others(together, i, 0, records[i])) for i in clicks) <= 1
+    assert sum(bool(taken_in(records[i], others[i])) for i in clicks) <= 1
     before = np.mean([iou(alone[i].mask(shape), masks[i]) for i in both])
     after = np.mean([iou(records[i].mask(shape), masks[i]) for i in both])
     assert after > before + 0.1
@@ -89,5 +92,39 @@ def test_where_masks_may_overlap_nothing_is_left_to_others(bundled, cpu) -> None
         session.add(PointPrompt(1, 0, (y, x)))
         session.add(PointPrompt(2, 0, (y + 2, x + 2)))
         record = predictor.predict_frame(session, object_id=1, frame=0).objects[0].record
-        inside[overlap] = len(clicks_on_others(session, 1, 0, record))
+        inside[overlap] = len(taken_in(record, clicks_on_others(session, 1, 0)))
     assert inside == {"best": 0, "keep": 1}
+
+
+def test_a_mask_that_a_person_chose_is_tracked_whoever_else_is_clicked_in_it(bundled, cpu) -> None:
+    images, _, clicks = crowd()
+    predictor, session = VideoPredictor(bundled, cpu), VideoSession.open(images)
+    first, *others = clicks
+    offered = predictor.predict_frame(session, PointPrompt(first, 0, clicks[first])).objects[0]
+    for i in others:
+        session.add(PointPrompt(i, 0, clicks[i]))
+    known = clicks_on_others(session, first, 0)
+    chosen = max(range(len(offered.candidates)), key=lambda n: offered.candidates[n].area)
+    assert taken_in(offered.candidates[chosen], known), "it is more than one cell"
+    session.prompts.remove_object(first)
+    session.add(PointPrompt(first, 0, clicks[first], candidate=chosen))
+    taken = predictor.predict_frame(session, object_id=first, frame=0).objects[0].record
+    predictor.commit(session)
+    for record in (taken, session.masklets.record(first, 0)):
+        assert taken_in(record, known) == taken_in(offered.candidates[chosen], known)
+
+
+def test_what_a_mask_cannot_leave_is_not_asked_for_twice(bundled, cpu, monkeypatch) -> None:
+    images, _, clicks = crowd("nuclei")
+    asked, answer = [], answerer.answer
+    monkeypatch.setattr(answerer, "answer", lambda *given: asked.append(1) or answer(*given))
+    predictor, session = VideoPredictor(bundled, cpu), VideoSession.open(images)
+    for i, yx in clicks.items():
+        session.add(PointPrompt(i, 0, yx))
+    predictor.commit(session)
+    done = len(asked)
+    records = {i: session.masklets.record(i, 0) for i in clicks}
+    assert any(taken_in(one, clicks_on_others(session, i, 0)) for i, one in records.items())
+    for i in clicks:
+        predictor.predict_frame(session, object_id=i, frame=0)
+    assert len(asked) == done

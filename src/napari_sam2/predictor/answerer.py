@@ -21,7 +21,7 @@ from napari_sam2.predictor.exposure import gamma_of
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.heeding import with_heart
 from napari_sam2.predictor.options import PredictorOptions
-from napari_sam2.predictor.others_clicks import clicks_on_others, leaving
+from napari_sam2.predictor.others_clicks import clicks_on_others, leaving, taken_in
 from napari_sam2.predictor.prompt_tensors import Geometry, only_click
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.second_question import boxed, refined
@@ -83,8 +83,8 @@ class Answerer:
         """
         state = session.objects[object_id]
         known = state.answers.get(frame)
-        if known is not None and self._leave(session, object_id, frame, known):
-            known = None
+        if known is not None and self._to_leave(session, object_id, frame, known):
+            known = None  # somebody has clicked another object in it since
         if known is not None and known.prompts == prompts:
             return known
         if known is not None and _is_same_click(known.prompts, prompts):
@@ -137,22 +137,30 @@ class Answerer:
             better = planner.view_of(box_around(geometry, seen)[0], None, (), gamma)
             if better != view:
                 answered = self._look(session, object_id, frame, geometry, better, prompts)
-        others = self._leave(session, object_id, frame, answered)
+        others = self._to_leave(session, object_id, frame, answered)
         if others:
-            geometry = leaving(geometry, others)
-            answered = self._look(session, object_id, frame, geometry, answered.view, prompts)
+            geometry, view = leaving(geometry, others), answered.view
+            answered = self._look(session, object_id, frame, geometry, view, prompts)
+        answered = replace(answered, others=clicks_on_others(session, object_id, frame))
         return self._ask_again(session, object_id, frame, answered, geometry)
 
-    def _leave(
+    def _to_leave(
         self, session: VideoSession, object_id: int, frame: int, answered: PromptedFrame
     ) -> tuple[tuple[float, float], ...]:
-        """Return clicks on other objects that an answer should leave, and does not."""
+        """Return the clicks on other objects that an answer takes in, if it is to be asked again.
+
+        A mask that a person drew or chose stays, whoever else is clicked in it.
+        """
+        geometry = Geometry.of(answered.prompts)
+        is_chosen = geometry.mask is not None or geometry.candidate is not None
         is_exclusive = self._options.overlap == "best"
-        if not (is_exclusive and self._options.heeds_clicks(self._model.config)):
+        if is_chosen or not (is_exclusive and self._options.heeds_clicks(self._model.config)):
             return ()
-        if Geometry.of(answered.prompts).mask is not None:
+        clicks = clicks_on_others(session, object_id, frame)
+        # What it could not leave is not asked for twice, unless there is a new click.
+        if set(clicks) <= set(answered.others):
             return ()
-        return clicks_on_others(session, object_id, frame, record_of_answer(answered))
+        return taken_in(record_of_answer(answered), clicks)
 
     def _ask_again(
         self,

@@ -16,36 +16,24 @@ from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.prompts import PointPrompt
 
-__all__ = ["clicks_on_others", "leaving"]
+__all__ = ["clicks_on_others", "leaving", "taken_in"]
+
+Clicks = tuple[tuple[float, float], ...]
 
 
-def clicks_on_others(
-    session: VideoSession, object_id: int, frame: int, record: MaskRecord
-) -> tuple[tuple[float, float], ...]:
-    """Return the clicks on other objects that a mask takes in.
-
-    Parameters
-    ----------
-    session : VideoSession
-    object_id, frame : int
-        The object of the mask.
-    record : MaskRecord
-        Its mask.
-
-    Returns
-    -------
-    tuple of (y, x)
-        Positive clicks on the frame, in its pixels.
-    """
-    if not record.visible:
-        return ()
+def clicks_on_others(session: VideoSession, object_id: int, frame: int) -> Clicks:
+    """Return the positive clicks on other objects on a frame, (y, x) in its pixels."""
     others = (i for i in session.prompts.objects_on(frame) if i != object_id)
     prompts = (one for i in others for one in session.prompts.on(i, frame))
-    clicks = (one for one in prompts if isinstance(one, PointPrompt) and one.positive)
-    return tuple(one.yx for one in clicks if _is_in(record, one.yx))
+    return tuple(one.yx for one in prompts if isinstance(one, PointPrompt) and one.positive)
 
 
-def leaving(geometry: Geometry, others: tuple[tuple[float, float], ...]) -> Geometry:
+def taken_in(record: MaskRecord, clicks: Clicks) -> Clicks:
+    """Return the clicks that lie in a mask."""
+    return tuple(yx for yx in clicks if record.visible and _is_in(record, yx))
+
+
+def leaving(geometry: Geometry, others: Clicks) -> Geometry:
     """Add negative clicks where other objects are; an object's own clicks stay the last."""
     points = np.vstack([np.reshape(others, (-1, 2)), geometry.points])
     labels = np.append(np.full(len(others), NEGATIVE), geometry.labels)

@@ -42,11 +42,14 @@ class PromptedFrame:
         Through which it was seen.
     prediction : MaskPrediction
         One row.
+    others : tuple of (y, x)
+        Clicks on other objects on the frame that were known then.
     """
 
     prompts: tuple[Prompt, ...]
     view: View
     prediction: MaskPrediction
+    others: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

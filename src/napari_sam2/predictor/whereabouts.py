@@ -7,7 +7,7 @@ alike and move, one is often sure, and then the other is where the first one is 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from napari_sam2.predictor.likeness import Search
 from napari_sam2.predictor.memory_bank import Center
@@ -40,35 +40,30 @@ def find_all(
         Rows and columns; those of the stage where nobody knows.
     """
     found = {i: moved for i, one in searches.items() if (moved := one.found()) is not None}
-    newly = dict(found)
+    newly = found
     while newly:
+        taken = [(_moved(centers[i], by), searches[i].diameter) for i, by in found.items()]
         newly = {}
         for object_id in searches.keys() - found.keys():
-            moved = _elsewhere(object_id, searches, centers, found)
+            moved = _elsewhere(searches[object_id], centers[object_id], taken)
             if moved is not None:
                 newly[object_id] = moved
-        found |= newly
+        found = found | newly
     return {i: found.get(i, one.stage) for i, one in searches.items()}
 
 
 def _elsewhere(
-    object_id: int,
-    searches: Mapping[int, Search],
-    centers: Mapping[int, Center],
-    found: Mapping[int, tuple[int, int]],
+    search: Search, center: Center, taken: Sequence[tuple[Center, int]]
 ) -> tuple[int, int] | None:
-    """Return where an object is if it is at none of the places that others are at."""
-    search, center = searches[object_id], centers[object_id]
-    free = []
-    for spot in search.spots:
-        at = _moved(center, spot.moved)
-        is_taken = any(
-            math.dist(at, _moved(centers[other], moved))
-            < _TAKEN * min(search.diameter, searches[other].diameter)
-            for other, moved in found.items()
+    """Return where an object is if it is at none of the places that others, so wide, are at."""
+
+    def is_free(at: Center) -> bool:
+        return all(
+            math.dist(at, place) >= _TAKEN * min(search.diameter, diameter)
+            for place, diameter in taken
         )
-        if not is_taken:
-            free.append(spot)
+
+    free = [spot for spot in search.spots if is_free(_moved(center, spot.moved))]
     if len(free) == len(search.spots):
         return None
     return search.found(free, _LIKENESS)

@@ -256,13 +256,7 @@ class FineTuning:
             self._windows.learner = self.learner
 
     def _learned(self) -> dict[str, torch.Tensor]:
-        """Return what was learned so far; of a round only if half of it is over."""
-        rounds = self.standing.rounds
-        if rounds.learned is None:
-            return self.learner.averaged()
-        if rounds.is_resting or self._round_done() < 0.5:
-            return rounds.learned
-        return rounds.with_another(self.learner.averaged())
+        return self.standing.rounds.so_far(self.learner.averaged(), self._round_done())
 
     def _has_settled(self) -> bool:
         patience = self.options.patience

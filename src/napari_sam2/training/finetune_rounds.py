@@ -1,8 +1,8 @@
 """Rounds: the same lesson from its start, with other windows, for as long as there is time.
 
 What a few masks teach depends much on chance, and teaching them longer makes it no better. So a run
-of many minutes learns several times, and the result is the mean of the weights, which is better
-than any of them (Wortsman et al., "Model soups", ICML 2022).
+of many minutes learns several times, and the result is the mean of the weights, which depends less
+on chance (Wortsman et al., "Model soups", ICML 2022).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Rounds", "has_time", "steps_of_a_round"]
 
 #: Steps that few masks are good for, however few.
 _LEAST_STEPS = 200
-#: Part of a round for which there has to be time, to begin one.
+#: Part of a round for which there has to be time, to begin one; less of it has learned nothing yet.
 _LEAST_PART = 0.5
 
 
@@ -62,6 +62,14 @@ class Rounds:
             return {name: value.clone() for name, value in weights.items()}
         share = 1.0 / (self.finished + 1)
         return {n: torch.lerp(self.learned[n].to(one), one, share) for n, one in weights.items()}
+
+    def so_far(self, weights: dict[str, Tensor], done: float) -> dict[str, Tensor]:
+        """Return what was learned so far, with the present round if enough of it is over."""
+        if self.learned is None:
+            return weights
+        if self.is_resting or done < _LEAST_PART:
+            return self.learned
+        return self.with_another(weights)
 
     def done(self, step: int, elapsed: float, steps: float, budget: float) -> float:
         """Return the part of the present round that is over: all of it when the time is spent.
