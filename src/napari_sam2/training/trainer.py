@@ -161,6 +161,10 @@ class Trainer:
             Where the run stands; the checkpoint in the folder holds the same.
         """
         write_options(self.folder, self.options)
+        # Workers share what this process holds when they are made, and keep their own copy of what
+        # changes here later: made in the middle of a run, each costs gigabytes.
+        for name in self._streams:
+            self._open(name)
         saved = validated = logged = self.state.elapsed
         while self._goes_on(stop_after):
             started = time.perf_counter()
@@ -286,24 +290,27 @@ class Trainer:
         average_weights(self.average, self.model, min(self.options.ema_decay, warm))
 
     def _next_batch(self, name: str) -> ClipBatch:
-        """Return the next batch of a stream, opening it where this run left it."""
-        taken = self.state.consumed.get(name, 0)
-        if name not in self._batches:
-            stream = self._streams[name]
-            self._batches[name] = clip_batches(
-                self.data.sources,
-                self.data.weights,
-                batch=stream.batch,
-                num_frames=stream.num_frames,
-                num_objects=stream.num_objects,
-                # Streams must not show the same windows in the same order.
-                seed=self.options.seed * 1000 + stream.num_frames,
-                start_step=taken,
-                workers=self.options.data_workers,
-                pinned=self.device.type == "cuda",
-            )
-        self.state.consumed[name] = taken + 1
+        """Return the next batch of a stream."""
+        self.state.consumed[name] = self.state.consumed.get(name, 0) + 1
         return next(self._batches[name])
+
+    def _open(self, name: str) -> None:
+        """Open a stream where this run left it."""
+        if name in self._batches:
+            return
+        stream = self._streams[name]
+        self._batches[name] = clip_batches(
+            self.data.sources,
+            self.data.weights,
+            batch=stream.batch,
+            num_frames=stream.num_frames,
+            num_objects=stream.num_objects,
+            # Streams must not show the same windows in the same order.
+            seed=self.options.seed * 1000 + stream.num_frames,
+            start_step=self.state.consumed.get(name, 0),
+            workers=self.options.data_workers,
+            pinned=self.device.type == "cuda",
+        )
 
     def _write_log(self, step_seconds: float) -> None:
         rate = learning_rate(self.options, self._done())
