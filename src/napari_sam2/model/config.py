@@ -81,6 +81,8 @@ class SAM2Config:
     follows_by_default : bool
         Whether the network is meant to see objects through views that follow them, rather than
         whole frames.
+    has_judge : bool
+        Whether `napari_sam2.model.judge` reads the features of the network.
     """
 
     name: str
@@ -96,6 +98,7 @@ class SAM2Config:
     max_object_pointers: int = 16
     pointer_time_span: int | None = None
     follows_by_default: bool = False
+    has_judge: bool = False
 
     @property
     def has_no_object_embedding(self) -> bool:
@@ -150,6 +153,7 @@ BUNDLED = SAM2Config(
     max_object_pointers=8,
     pointer_time_span=7,
     follows_by_default=True,
+    has_judge=True,
 )
 """The network that ships in the package, trained by this project on microscopy."""
 

@@ -202,6 +202,7 @@ class Answerer:
             clicked_pieces=self._options.keeps_clicked_pieces(self._model.config),
             max_hole=self._options.max_hole,
             heeded=self._options.heeds_clicks(self._model.config),
+            judged=conditioned is None and self._options.judges(self._model.config),
             conditioned=conditioned,
             previous=previous,
             mirror=mirror,

@@ -20,6 +20,7 @@ from napari_sam2.model.outputs import (
 from napari_sam2.model.prompt_encoder import NEGATIVE, POSITIVE
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.heeding import Clicked, finely, moved, near_clicks, within_reach
+from napari_sam2.predictor.judging import judged
 from napari_sam2.predictor.postprocess import fill_holes, keep_pieces
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.runtime import Runtime
@@ -60,6 +61,8 @@ class Question:
         Cells of the largest hole that is filled where there is no negative click.
     heeded : bool
         Hold the answer to what its clicks say; see `napari_sam2.predictor.heeding`.
+    judged : bool
+        Choose among several masks by looking at them; see `napari_sam2.predictor.judging`.
     """
 
     geometry: Geometry
@@ -71,6 +74,7 @@ class Question:
     clicked_pieces: bool = False
     max_hole: int = 0
     heeded: bool = False
+    judged: bool = False
 
 
 @torch.inference_mode()
@@ -105,9 +109,10 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
     if (geometry.labels == NEGATIVE).any():
         return prediction  # a person may have clicked the hole
     candidates = fill_holes(prediction.candidates, question.max_hole)
-    return replace(
+    prediction = replace(
         prediction, logits=candidates[:, prediction.best[0]][:, None], candidates=candidates
     )
+    return judged(model, features, prediction) if question.judged else prediction
 
 
 def _choose(model: SAM2, question: Question, output: DecoderOutput) -> MaskPrediction:

@@ -230,6 +230,16 @@ class PredictorOptions:
             "where views follow objects.",
         ),
     )
+    judge: Twice = field(
+        default="auto",
+        metadata=_about(
+            "Judge masks",
+            "On chooses among the masks that a first click is answered with, and says how good "
+            "each one is, by looking at what was drawn; off goes by the IoU that the decoder "
+            "predicts, as the reference does. Auto is on where views follow objects with the "
+            "bundled network, or one that was fine-tuned from it.",
+        ),
+    )
     second_question: Twice = field(
         default="auto",
         metadata=_about(
@@ -299,6 +309,11 @@ class PredictorOptions:
         return self.second_opinion == "on" or (
             self.second_opinion == "auto" and self.follows(config)
         )
+
+    def judges(self, config: SAM2Config) -> bool:
+        """Whether the masks that first clicks are answered with are judged with this network."""
+        is_on = self.judge == "on" or (self.judge == "auto" and self.follows(config))
+        return is_on and config.has_judge
 
     def asks_again(self, config: SAM2Config) -> bool:
         """Whether first clicks are asked again with the box of their answer with this network."""

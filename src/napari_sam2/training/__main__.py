@@ -18,7 +18,9 @@ from napari_sam2.model.division import load_division_net
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.checkpointing import OPTIONS, export_average, read_options
 from napari_sam2.training.choosing import RULES, Choice, compare, kept_back_movies
+from napari_sam2.training.clip_sources import StoredMovies, SyntheticMovies
 from napari_sam2.training.clips import default_sources
+from napari_sam2.training.datasets import read_dsb2018
 from napari_sam2.training.division_data import (
     FIRST_SEED,
     KEPT_BACK_SEED,
@@ -28,6 +30,12 @@ from napari_sam2.training.division_data import (
 )
 from napari_sam2.training.divisions import DivisionOptions, export_division_net, train_divisions
 from napari_sam2.training.held_back import held_back
+from napari_sam2.training.judging import (
+    export_judge,
+    measure_judge,
+    samples_of,
+    train_judge,
+)
 from napari_sam2.training.options import TrainOptions, second_stage
 from napari_sam2.training.trainer import TrainData, Trainer, fast_attention
 from napari_sam2.training.validation import summary, validate
@@ -39,6 +47,7 @@ def _say(line: str) -> None:
     typer.echo(f"{datetime.now(UTC):%H:%M:%S} {line}")
 
 
+_KEPT_CLICKS = 400
 _DATA = Path(os.environ.get("NAPARI_SAM2_DATA", "../shared/data"))
 
 
@@ -180,6 +189,29 @@ def divisions(  # noqa: PLR0913 - each argument is an option that the user sees
     options = DivisionOptions(epochs, learning_rate=rate)
     net = train_divisions(samples, kept_back, options, out, _say, first)
     _say(f"wrote {export_division_net(net, target)}")
+
+
+@app.command("judge")
+def judge_masks(
+    out: Annotated[Path, typer.Option(help="Folder of the run")],
+    target: Annotated[Path, typer.Option(help="Safetensors file to write")],
+    clicks: Annotated[int, typer.Option(help="Clicks to learn from")] = 6000,
+    movies: Annotated[int, typer.Option(help="Different synthetic movies")] = 600,
+    data: Annotated[Path, typer.Option(help="Folder of the annotated sets")] = _DATA,
+) -> None:
+    """Click with the bundled network, and teach the judge of its masks what the answers are worth.
+
+    A run that was stopped goes on.
+    """
+    _say("clicking")
+    cache = out.parent / "synthetic"
+    stills, made = StoredMovies(read_dsb2018(data, "train")), SyntheticMovies(cache, movies)
+    taught = samples_of(stills, made, out, "taught", clicks)
+    others = {name: StoredMovies(some) for name, some in kept_back_movies(data, cache).items()}
+    kept = samples_of(others["stills"], others["synthetic"], out, "kept", _KEPT_CLICKS)
+    judge = train_judge(taught)
+    _say(f"on {len(kept)} clicks kept back: {measure_judge(judge, kept)}")
+    _say(f"wrote {export_judge(judge, target)}")
 
 
 def _changed(options: TrainOptions, minutes: float | None, texts: list[str]) -> TrainOptions:
