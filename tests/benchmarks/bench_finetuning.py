@@ -32,7 +32,7 @@ from napari_sam2.training.finetune_measure import Figures, Sample, measure
 from napari_sam2.training.finetune_options import FineTuneOptions
 from napari_sam2.training.readers import DataEntry, read_entry
 
-_ASKED = Sample(objects=48, followed=20, starts=3, frames=20)
+_ASKED = Sample(objects=160, followed=20, starts=3, frames=20)
 
 
 def main() -> None:

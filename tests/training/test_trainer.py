@@ -13,6 +13,7 @@ from safetensors import safe_open
 
 from napari_sam2.model.config import PRESETS, SAM2Config
 from napari_sam2.model.sam2 import SAM2
+from napari_sam2.training import trainer as trainer_module
 from napari_sam2.training.blobs import random_blobs
 from napari_sam2.training.checkpointing import export_average, read_options
 from napari_sam2.training.clips import Clip
@@ -471,3 +472,18 @@ def test_memory_follows_the_truth_where_it_is_told_and_known() -> None:
         seen[told] = (steps[-1].logits.amax((1, 2, 3)) > -1000).tolist()
         assert bool((steps[-1].answer.object_score < -10).all())
     assert seen == {False: [False, False], True: [False, True]}
+
+
+def test_what_makes_clips_is_started_before_the_network_learns(tmp_path, monkeypatch) -> None:
+    # A process that is forked later keeps a copy of all that the network held by then.
+    order: list[object] = []
+    opened, step = trainer_module.clip_batches, Trainer._step
+    monkeypatch.setattr(
+        trainer_module,
+        "clip_batches",
+        lambda *a, **k: order.append(k["num_frames"]) or opened(*a, **k),
+    )
+    monkeypatch.setattr(Trainer, "_step", lambda self: order.append("step") or step(self))
+    make(tmp_path).train(stop_after=3)
+    assert sorted(order[:4]) == [1, 2, 4, 4]
+    assert order[4:] == ["step"] * 3
