@@ -102,7 +102,8 @@ weights: setup
 	$(TRAIN) divisions --out $(RUNS)/parting --target $(RUNS)/parting.safetensors
 	$(TRAIN) divisions --out $(RUNS)/division --target $(RUNS)/division.safetensors \
 		--from $(RUNS)/parting.safetensors --nuclei 2000 --epochs 5 --rate 1.5e-3
-	$(TRAIN) judge --data $(DATA) --out $(RUNS)/judge --target $(RUNS)/judge.safetensors
+	$(TRAIN) judge --data $(DATA) --out $(RUNS)/judge --target $(RUNS)/judge.safetensors \
+		--of $(RUNS)/bundled.safetensors
 
 clean:
 	rm -rf out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

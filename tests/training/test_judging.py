@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.judge import TRAITS, load_mask_judge
 from napari_sam2.training.clip_sources import StoredMovies
 from napari_sam2.training.datasets import LabelledMovie
@@ -38,7 +39,9 @@ def test_it_learns_which_mask_is_meant() -> None:
 
 
 def test_what_it_is_taught_is_what_a_click_brings() -> None:
-    samples = draw_judge_samples(iter([movie(31_000_001)] * 9), 12, np.random.default_rng(0))
+    samples = draw_judge_samples(
+        load_model("bundled"), iter([movie(31_000_001)] * 9), 12, np.random.default_rng(0)
+    )
     assert samples.traits.shape == (12, 3, TRAITS)
     assert torch.isfinite(samples.traits).all()
     assert samples.true.amax(1).mean() > 0.6, "nuclei are easy"
@@ -48,7 +51,11 @@ def test_what_it_is_taught_is_what_a_click_brings() -> None:
 
 def test_drawing_goes_on_where_it_was_stopped(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("napari_sam2.training.judging._CHUNK", 4)
-    sources = StoredMovies([movie(31_000_001)]), StoredMovies([movie(31_000_002)])
+    sources = (
+        load_model("bundled"),
+        StoredMovies([movie(31_000_001)]),
+        StoredMovies([movie(31_000_002)]),
+    )
     first = samples_of(*sources, tmp_path, "taught", 4)
     written = (tmp_path / "taught_0000.npz").stat().st_mtime_ns
     both = samples_of(*sources, tmp_path, "taught", 8)

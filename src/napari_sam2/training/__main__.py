@@ -195,6 +195,10 @@ def divisions(  # noqa: PLR0913 - each argument is an option that the user sees
 def judge_masks(
     out: Annotated[Path, typer.Option(help="Folder of the run")],
     target: Annotated[Path, typer.Option(help="Safetensors file to write")],
+    weights: Annotated[
+        str,
+        typer.Option("--of", help="Network to judge: a safetensors file, or a name of the list"),
+    ] = "bundled",
     clicks: Annotated[int, typer.Option(help="Clicks to learn from")] = 6000,
     movies: Annotated[int, typer.Option(help="Different synthetic movies")] = 600,
     data: Annotated[Path, typer.Option(help="Folder of the annotated sets")] = _DATA,
@@ -206,9 +210,10 @@ def judge_masks(
     _say("clicking")
     cache = out.parent / "synthetic"
     stills, made = StoredMovies(read_dsb2018(data, "train")), SyntheticMovies(cache, movies)
-    taught = samples_of(stills, made, out, "taught", clicks)
+    model = load_model(weights)
+    taught = samples_of(model, stills, made, out, "taught", clicks)
     others = {name: StoredMovies(some) for name, some in kept_back_movies(data, cache).items()}
-    kept = samples_of(others["stills"], others["synthetic"], out, "kept", _KEPT_CLICKS)
+    kept = samples_of(model, others["stills"], others["synthetic"], out, "kept", _KEPT_CLICKS)
     judge = train_judge(taught)
     _say(f"on {len(kept)} clicks kept back: {measure_judge(judge, kept)}")
     _say(f"wrote {export_judge(judge, target)}")

@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from napari_sam2.evaluation.clicks import innermost_point
 from napari_sam2.evaluation.metrics import BoolMask, iou
-from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.judge import MaskJudge, traits_of
+from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.answering import candidate_records
 from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.options import PredictorOptions
@@ -105,12 +105,14 @@ class JudgeFigures:
 
 
 def samples_of(
-    stills: MovieSet, made: MovieSet, folder: Path, name: str, count: int
+    model: SAM2, stills: MovieSet, made: MovieSet, folder: Path, name: str, count: int
 ) -> JudgeSamples:
-    """Return samples of the bundled network, drawn where they are not in a folder yet.
+    """Return samples of a network's answers, drawn where they are not in a folder yet.
 
     Parameters
     ----------
+    model : SAM2
+        The bundled network.
     stills, made : MovieSet
         Photographed and synthetic ones.
     folder : Path
@@ -126,7 +128,7 @@ def samples_of(
         path = folder / f"{name}_{number:04d}.npz"
         if not path.exists():
             rng = np.random.default_rng((_SEED, number))
-            _write(path, draw_judge_samples(_mixed(stills, made, rng), _CHUNK, rng))
+            _write(path, draw_judge_samples(model, _mixed(stills, made, rng), _CHUNK, rng))
         with np.load(path) as saved:
             parts.append(JudgeSamples(*(torch.from_numpy(saved[n]) for n in _COLUMNS)))
     return JudgeSamples.joined(parts)
@@ -148,12 +150,13 @@ def _mixed(stills: MovieSet, made: MovieSet, rng: np.random.Generator) -> Iterat
 
 
 def draw_judge_samples(
-    movies: Iterable[LabelledMovie], count: int, rng: np.random.Generator
+    model: SAM2, movies: Iterable[LabelledMovie], count: int, rng: np.random.Generator
 ) -> JudgeSamples:
     """Click objects of movies, a few on a frame of each.
 
     Parameters
     ----------
+    model : SAM2
     movies : iterable of LabelledMovie
         As many as are needed.
     count : int
@@ -161,7 +164,7 @@ def draw_judge_samples(
     rng : numpy.random.Generator
     """
     options = PredictorOptions(view="follow", judge="off", second_question="off")
-    predictor = VideoPredictor(load_model("bundled"), Runtime.auto("cpu"), options)
+    predictor = VideoPredictor(model, Runtime.auto("cpu"), options)
     rows: list[tuple[Tensor, list[float], Tensor]] = []
     for movie in movies:
         frame = int(rng.integers(len(movie)))
