@@ -160,7 +160,7 @@ def test_a_dim_cell_is_found_by_a_click_and_is_not_without() -> None:
         predictor(how).predict_frame(opened, PointPrompt(1, 0, innermost_point(truth)))
         found[how] = iou(opened.masklets.mask(1, 0), truth)
     assert found["auto"] > 0.6
-    assert found["off"] < 0.3
+    assert found["off"] < 0.5
 
 
 def test_images_and_reopened_sessions_do_as_movies_do() -> None:

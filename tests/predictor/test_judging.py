@@ -121,4 +121,4 @@ def test_a_single_mask_stays_as_it_is(bundled, cpu) -> None:
         prompts = bundled.encode_prompts(points, labels, None, features.grid)
         seen = bundled.attend_memory(features, None)
         single = bundled.choose(bundled.decode_all(seen, features, prompts), multimask=False)
-        assert judging.judged(bundled, features, single) is single
+        assert judging.judged(features, single) is single

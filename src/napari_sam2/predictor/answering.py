@@ -112,7 +112,9 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
     prediction = replace(
         prediction, logits=candidates[:, prediction.best[0]][:, None], candidates=candidates
     )
-    return judged(model, features, prediction) if question.judged else prediction
+    if not question.judged:
+        return prediction
+    return take_candidate(model, runtime, judged(features, prediction), None)
 
 
 def _choose(model: SAM2, question: Question, output: DecoderOutput) -> MaskPrediction:

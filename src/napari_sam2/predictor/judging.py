@@ -9,37 +9,31 @@ import torch
 
 from napari_sam2.model.judge import MaskJudge, load_mask_judge, traits_of
 from napari_sam2.model.outputs import ImageFeatures, MaskPrediction
-from napari_sam2.model.sam2 import SAM2
 
 __all__ = ["judged"]
 
 
-def judged(model: SAM2, features: ImageFeatures, prediction: MaskPrediction) -> MaskPrediction:
-    """Let the judge say which of several masks is meant, and how good each one is.
+def judged(features: ImageFeatures, prediction: MaskPrediction) -> MaskPrediction:
+    """Let the judge say how good each of several masks is.
 
     Parameters
     ----------
-    model : SAM2
-        One whose features the judge reads.
     features : ImageFeatures
-        Of the view.
+        Of the view, by a network whose features the judge reads.
     prediction : MaskPrediction
         One row; where there is only one candidate it stays as it is.
 
     Returns
     -------
     MaskPrediction
-        With the IoU that the judge expects of each candidate, and the best by that.
+        With the IoU that the judge expects of each candidate; which of them is the answer stays.
     """
     if prediction.candidates.shape[1] == 1:
         return prediction
     traits = traits_of(
         prediction.candidates, prediction.ious, prediction.tokens, features.stride4[:1]
     )
-    ious = _shipped(traits.device).ious(traits)
-    best = int(ious[0].argmax())
-    found = replace(prediction, ious=ious)
-    return found if best == int(prediction.best[0]) else model.take_candidate(found, best)
+    return replace(prediction, ious=_shipped(traits.device).ious(traits))
 
 
 @cache
