@@ -17,6 +17,7 @@ from napari_sam2.training.judging import (
     train_judge,
 )
 from napari_sam2.training.synthetic import random_movie
+from napari_sam2.training.synthetic.movie import KINDS
 
 
 def movie(seed: int) -> LabelledMovie:
@@ -47,6 +48,19 @@ def test_what_it_is_taught_is_what_a_click_brings() -> None:
     assert samples.true.amax(1).mean() > 0.6, "nuclei are easy"
     figures = measure_judge(load_mask_judge(), samples)
     assert figures.error < 0.2
+
+
+def test_of_every_kind_it_chooses_better_and_expects_what_is_true() -> None:
+    model, rng = load_model("bundled"), np.random.default_rng(0)
+    drawn = []
+    for kind in sorted(KINDS):
+        for seed in (31_000_003, 31_000_004):
+            made = random_movie(seed, 1, kind=kind)
+            one = LabelledMovie(kind, made.images, made.labels, max_stride=1)
+            drawn.append(draw_judge_samples(model, iter([one] * 4), 4, rng))
+    figures = measure_judge(load_mask_judge(), JudgeSamples.joined(drawn))
+    assert figures.chosen > figures.chosen_before
+    assert figures.error < 0.75 * figures.error_before
 
 
 def test_drawing_goes_on_where_it_was_stopped(tmp_path, monkeypatch) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated
 import torch
 import typer
 
-from napari_sam2.model.checkpoint import load_model
+from napari_sam2.model.checkpoint import load_model, weights_hash
 from napari_sam2.model.config import PRESETS
 from napari_sam2.model.division import load_division_net
 from napari_sam2.predictor.runtime import Runtime
@@ -210,10 +210,13 @@ def judge_masks(
     _say("clicking")
     cache = out.parent / "synthetic"
     stills, made = StoredMovies(read_dsb2018(data, "train")), SyntheticMovies(cache, movies)
-    model = load_model(weights)
-    taught = samples_of(model, stills, made, out, "taught", clicks)
+    # Answers are of one network: with another one's, the judge would be taught wrong.
+    model, mark = load_model(weights), weights_hash(weights)[:12]
+    taught = samples_of(model, stills, made, out, f"taught_{mark}", clicks)
     others = {name: StoredMovies(some) for name, some in kept_back_movies(data, cache).items()}
-    kept = samples_of(model, others["stills"], others["synthetic"], out, "kept", _KEPT_CLICKS)
+    kept = samples_of(
+        model, others["stills"], others["synthetic"], out, f"kept_{mark}", _KEPT_CLICKS
+    )
     judge = train_judge(taught)
     _say(f"on {len(kept)} clicks kept back: {measure_judge(judge, kept)}")
     _say(f"wrote {export_judge(judge, target)}")

@@ -118,7 +118,7 @@ def samples_of(
     folder : Path
         Keeps what was drawn, so that drawing goes on where it was stopped.
     name : str
-        Of these samples in the folder.
+        Of these samples in the folder; another one for another network.
     count : int
         Clicks; the last file of 200 may hold more.
     """
