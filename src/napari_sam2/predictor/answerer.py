@@ -255,6 +255,9 @@ class Answerer:
         question = self._question(
             geometry, features, conditioned=conditioned, mirror=mirror, previous=previous
         )
+        # Who draws a box means it. The one that a first click is asked again with is a guess.
+        is_meant = self._options.heeds_clicks(self._model.config)
+        question = replace(question, within_box=is_meant)
         return PromptedFrame(prompts, view, answer(self._model, self._runtime, question, view))
 
     def _features(

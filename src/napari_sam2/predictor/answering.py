@@ -17,7 +17,7 @@ from napari_sam2.model.outputs import (
     MaskPrediction,
     PromptEmbeddings,
 )
-from napari_sam2.model.prompt_encoder import NEGATIVE, POSITIVE
+from napari_sam2.model.prompt_encoder import BOX_END, BOX_START, NEGATIVE, POSITIVE
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.heeding import Clicked, finely, moved, near_clicks, within_reach
 from napari_sam2.predictor.judging import judged
@@ -26,6 +26,7 @@ from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.second_opinion import agreed
 from napari_sam2.predictor.transforms import View
+from napari_sam2.predictor.within_box import within_box
 
 _MASK_LOGIT = 10.0
 """Certain masks are logits of +-10, as mask prompts are."""
@@ -63,6 +64,8 @@ class Question:
         Hold the answer to what its clicks say; see `napari_sam2.predictor.heeding`.
     judged : bool
         Choose among several masks by looking at them; see `napari_sam2.predictor.judging`.
+    within_box : bool
+        Hold the answer in the box that a person drew; see `napari_sam2.predictor.within_box`.
     """
 
     geometry: Geometry
@@ -75,6 +78,7 @@ class Question:
     max_hole: int = 0
     heeded: bool = False
     judged: bool = False
+    within_box: bool = False
 
 
 @torch.inference_mode()
@@ -102,6 +106,8 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
         decoding = _Decoding.of(model, question, view)
         output = decoding.run(decoding.seen)
         prediction = _choose(model, question, output)
+        if question.within_box:
+            prediction = _held_in_box(prediction, output, geometry, view)
         if question.heeded:
             prediction = _heeded(decoding, question, view, output, prediction)
     if question.clicked_pieces:
@@ -125,6 +131,21 @@ def _choose(model: SAM2, question: Question, output: DecoderOutput) -> MaskPredi
     if question.heeded and (question.geometry.labels != NEGATIVE).any():
         output = replace(output, object_score=output.object_score.clamp(min=_THERE))
     return model.choose(output, multimask)
+
+
+def _held_in_box(
+    chosen: MaskPrediction, output: DecoderOutput, geometry: Geometry, view: View
+) -> MaskPrediction:
+    """Hold the chosen mask in the box of a geometry, if there is one that its clicks agree with."""
+    box = geometry.points[np.isin(geometry.labels, (BOX_START, BOX_END))]
+    if len(box) == 0 or not bool(chosen.object_score > 0):
+        return chosen
+    edges = box + np.array([[-0.5], [0.5]])
+    inside = geometry.points[geometry.labels == POSITIVE]
+    if ((inside < edges[0]) | (inside > edges[1])).any():
+        return chosen
+    corners = _places(edges, view, chosen.logits)
+    return within_box(chosen, output.logits[0], corners, len(geometry.labels) == len(box))
 
 
 def _heeded(

