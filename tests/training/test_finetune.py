@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from napari_sam2.model.checkpoint import available_models, load_model
+from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.runtime import Runtime
-from napari_sam2.training import finetune_rounds
+from napari_sam2.training import finetune, finetune_rounds
 from napari_sam2.training.adapters import add_adapters, merge_adapters
 from napari_sam2.training.clips import fit_to
 from napari_sam2.training.datasets import LabelledMovie
@@ -25,7 +27,7 @@ from napari_sam2.training.finetune_options import FineTuneOptions
 from napari_sam2.training.finetune_result import Report, publish, refuse_taken
 from napari_sam2.training.finetune_rounds import Rounds
 from napari_sam2.training.finetune_state import CHECKPOINT
-from napari_sam2.training.unroll import Unroller
+from napari_sam2.training.unroll import Plan, Unroller
 
 OPTIONS = FineTuneOptions(
     minutes=0.0,
@@ -146,6 +148,32 @@ def test_what_an_annotator_calls_the_object_is_learned(tmp_path):
     after = measure(outcome.model, [movie], runtime, asked)
     assert 1 - after.one_click < 0.6 * (1 - before.one_click), (before, after)
     assert after.score() > before.score()
+
+
+class TestFollowing:
+    """With a memory that rests, objects are followed as before, whatever their masks are called."""
+
+    def tracked(self, model: SAM2, movie: LabelledMovie) -> torch.Tensor:
+        """Return the logits on the frame after a mask was given."""
+        unroller = Unroller(model, torch.Generator().manual_seed(0), memory_learns=False)
+        pixels = torch.from_numpy(movie.images[:2].astype(np.float32) / 500).clamp(0, 1)
+        images = F.interpolate(pixels[:, None], (256, 256))[None].expand(-1, -1, 3, -1, -1)
+        masks = torch.from_numpy(movie.labels[:2] == 1)[:, None].float()
+        masks = F.interpolate(masks, (256, 256))[None] > 0
+        with torch.no_grad():
+            steps = unroller.run(images, masks, torch.ones(1, 2, dtype=torch.bool), Plan("mask"))
+        return steps[-1].answer.logits.tanh()
+
+    def test_it_is_kept_while_answers_to_prompts_change(self, tmp_path, monkeypatch):
+        movie = disks()
+        options = replace(OPTIONS, steps=20, still_share=0.5, learning_rate=5e-4)
+        before = self.tracked(load_model(), movie)
+        moved = {}
+        for kept in (4.0, 0.0):
+            monkeypatch.setattr(finetune, "_KEPT", kept)
+            outcome = fine_tune(options, Lessons((movie,)), tmp_path / str(kept))
+            moved[kept] = float((self.tracked(outcome.model, movie) - before).abs().mean())
+        assert 0 < moved[4.0] < 0.6 * moved[0.0], moved
 
 
 class TestRounds:

@@ -28,7 +28,7 @@ from napari_sam2.training.schedule import (
     progress,
 )
 from napari_sam2.training.trainer import TrainData, Trainer
-from napari_sam2.training.unroll import Plan, Unroller, true_score
+from napari_sam2.training.unroll import Plan, Step, Unroller, true_score
 
 OPTIONS = TrainOptions(
     minutes=0.0,
@@ -312,6 +312,30 @@ def test_a_resting_memory_says_the_same_and_gets_no_gradient() -> None:
     assert all(p.grad is None for p in model.memory_attention.parameters())
     assert all(p.grad is None for p in model.memory_encoder.parameters())
     assert any(p.grad is not None for p in model.sam_mask_decoder.parameters())
+
+
+def test_a_teacher_says_what_it_makes_of_frames_without_a_prompt() -> None:
+    clip = MovingBlobs().sample_clip(np.random.default_rng(0), 3, 2)
+    model, teacher = SAM2(tiny()).eval(), SAM2(tiny()).eval()
+    plan = Plan("click", corrected_frame=2, corrections=1, encoder_learns=False)
+    given = clip.images[None], clip.masks[None], clip.annotated[None], plan
+
+    def steps(of: SAM2) -> list[Step]:
+        unroller = Unroller(model, torch.Generator().manual_seed(0), False, of)
+        with torch.no_grad():
+            return unroller.run(*given)
+
+    told = [(step.frame, step.before is not None) for step in steps(teacher)]
+    assert told == [(0, False), (1, True), (2, True), (2, False)]
+    for step in steps(model):
+        if step.before is not None:
+            torch.testing.assert_close(step.before.logits, step.answer.logits)
+            torch.testing.assert_close(step.before.object_score, step.answer.object_score)
+    assert not any(
+        torch.equal(step.before.logits, step.answer.logits)
+        for step in steps(teacher)
+        if step.before is not None
+    )
 
 
 def test_objects_that_are_not_on_the_first_frame_are_left_out() -> None:

@@ -14,6 +14,7 @@ from napari_sam2.training import augment
 from napari_sam2.training.convention import draw_move, move_contours
 from napari_sam2.training.datasets import LabelledMovie, ObjectTable
 from napari_sam2.training.departures import choose_leaver
+from napari_sam2.training.light import Light, any_light
 from napari_sam2.training.vanishing import vanish
 
 #: Diameters in clip pixels that the first object is scaled to, log-uniform: the middle of the
@@ -49,7 +50,11 @@ class _Window:
 
 
 def cut_clip(
-    movie: LabelledMovie, rng: np.random.Generator, num_frames: int, num_objects: int
+    movie: LabelledMovie,
+    rng: np.random.Generator,
+    num_frames: int,
+    num_objects: int,
+    light: Light = any_light,
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
     """Cut a random clip.
 
@@ -61,6 +66,8 @@ def cut_clip(
         Source of all randomness.
     num_frames, num_objects : int
         T and N.
+    light : callable
+        Shows the images.
 
     Returns
     -------
@@ -92,8 +99,7 @@ def cut_clip(
     for _ in range(_VANISH_TRIES):
         if num_frames > 1 and rng.random() < _VANISH_SHARE[min(len(movie), 2) - 1]:
             images, masks = vanish(images, masks, background, rng)
-    images = augment.vary_intensity(augment.normalise(images, rng), rng)
-    return images.contiguous(), masks
+    return light(images, masks, rng).contiguous(), masks
 
 
 def _choose_focus(

@@ -19,6 +19,7 @@ import torch
 
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.sam2 import SAM2
+from napari_sam2.training.distillation import kept_loss
 from napari_sam2.training.finetune_data import Lessons, SparseClips, count_masks
 from napari_sam2.training.finetune_learner import Learner, choose_runtime
 from napari_sam2.training.finetune_measure import Figures, Sample, measure
@@ -35,14 +36,16 @@ from napari_sam2.training.losses import answer_loss
 from napari_sam2.training.options import TrainOptions, second_stage
 from napari_sam2.training.prompt_simulation import torch_generator
 from napari_sam2.training.run_log import append_row
-from napari_sam2.training.schedule import choose_plan, loss_weights, step_random
-from napari_sam2.training.unroll import Unroller
+from napari_sam2.training.schedule import LossWeights, choose_plan, loss_weights, step_random
+from napari_sam2.training.unroll import Step, Unroller
 
 __all__ = ["FineTuning", "Outcome", "Progress", "fine_tune"]
 
 _WARMUP, _FINAL_RATE = 0.04, 0.05
 _CHECKPOINT_SECONDS = 120.0
 _LOG_STEPS = 10
+#: Weight of staying as it was on frames without a prompt, over that of learning where there is one.
+_KEPT = 4.0
 #: What is asked while training goes on; a report may ask more.
 _ON_THE_WAY = Sample(objects=16, followed=6, starts=1, frames=6)
 
@@ -167,6 +170,10 @@ class FineTuning:
         self._round_steps = steps_of_a_round(self.options, count_masks(self.lessons.train))
         model = load_model(self.options.start).train()
         self.learner = Learner.of(model.to(self.runtime.device), self.options)
+        # How objects are followed is not to be learned where the memory rests, nor forgotten.
+        self._teacher = None
+        if not self.learner.memory_learns:
+            self._teacher = load_model(self.options.start).to(self.runtime.device)
         self.folder.mkdir(parents=True, exist_ok=True)
         _check_room(self.folder, 20 * self.learner.count())
         self._losses: list[float] = []
@@ -292,18 +299,17 @@ class FineTuning:
         num_frames = seen.images.shape[1]
         plan = choose_plan(recipe, num_frames, rng)
         weights = loss_weights(recipe, 1.0, num_frames)
-        losses = []
         with quick_attention(self.learner.model, device):
             unroller = Unroller(
-                self.learner.model, torch_generator(rng, device), self.learner.memory_learns
+                self.learner.model,
+                torch_generator(rng, device),
+                self.learner.memory_learns,
+                self._teacher,
             )
             with self.runtime.autocast():
-                answers = unroller.run(seen.images, seen.masks, seen.annotated, plan, seen.features)
-            for answer in answers:
-                rows = answer.annotated.nonzero()[:, 0]
-                if len(rows):
-                    terms = answer_loss(answer.answer.rows(rows), answer.truth[rows], weights)
-                    losses.append(terms.total)
+                steps = unroller.run(seen.images, seen.masks, seen.annotated, plan, seen.features)
+            found = [_step_loss(step, weights) for step in steps]
+        losses = [loss for loss in found if loss is not None]
         return torch.stack(losses).mean() if losses else None
 
     def _measure(self, weights: dict[str, torch.Tensor] | None = None) -> Figures:
@@ -359,6 +365,16 @@ class FineTuning:
     def _mean_loss(self) -> float:
         recent = self._losses[-50:]
         return float(np.mean(recent)) if recent else float("nan")
+
+
+def _step_loss(step: Step, weights: LossWeights) -> torch.Tensor | None:
+    """Return the loss of one answer: against the teacher's where there is one, else the truth."""
+    if step.before is not None:
+        return _KEPT * kept_loss(step.answer, step.before)
+    rows = step.annotated.nonzero()[:, 0]
+    if len(rows) == 0:
+        return None
+    return answer_loss(step.answer.rows(rows), step.truth[rows], weights).total
 
 
 def _recipe() -> TrainOptions:

@@ -17,6 +17,7 @@ from napari_sam2.training.clip_sampling import cut_clip
 from napari_sam2.training.clips import Clip, ClipBatch
 from napari_sam2.training.crowding import crowd
 from napari_sam2.training.datasets import LabelledMovie, ObjectTable
+from napari_sam2.training.light import MovieLight
 from napari_sam2.training.readers import DataEntry, read_entry
 
 __all__ = ["Lessons", "SparseClips", "count_masks", "read_lessons"]
@@ -132,6 +133,7 @@ class SparseClips:
 
     movies: Sequence[LabelledMovie]
     _shares: NDArray[np.float64] = field(init=False, repr=False)
+    _lights: list[MovieLight] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Weigh movies by the square root of what is annotated in them."""
@@ -140,6 +142,7 @@ class SparseClips:
             raise ValueError("the movies to learn from hold no object: annotate at least one cell")
         self._shares = np.sqrt(np.asarray(sizes, float))
         self._shares /= self._shares.sum()
+        self._lights = [MovieLight.of(movie) for movie in self.movies]
 
     def batch(
         self, rng: np.random.Generator, clips: int, num_frames: int, num_objects: int
@@ -162,9 +165,10 @@ class SparseClips:
     def clip(self, rng: np.random.Generator, num_frames: int, num_objects: int) -> Clip:
         """Cut one clip."""
         for _ in range(_TRIES):
-            movie = self.movies[int(rng.choice(len(self.movies), p=self._shares))]
+            place = int(rng.choice(len(self.movies), p=self._shares))
+            movie = self.movies[place]
             excerpt = _excerpt(movie, num_frames, rng)
-            cut = cut_clip(excerpt, rng, num_frames, num_objects)
+            cut = cut_clip(excerpt, rng, num_frames, num_objects, self._lights[place])
             if cut is None:
                 continue
             known = torch.ones(num_frames, dtype=torch.bool)

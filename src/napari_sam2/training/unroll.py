@@ -80,6 +80,8 @@ class Step:
     annotated : Tensor, (B,) bool
     logits : Tensor, (B, 1, h, w)
         The mask that the model chose.
+    before : Answer or None
+        What a teacher says in its place, where there is one and nothing was prompted.
     """
 
     frame: int
@@ -87,6 +89,7 @@ class Step:
     truth: torch.Tensor
     annotated: torch.Tensor
     logits: torch.Tensor
+    before: Answer | None = None
 
 
 def true_score(truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
@@ -112,6 +115,15 @@ class _Remembered:
     prompted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One answer, what the model makes of it, and what the teacher says."""
+
+    answer: Answer
+    prediction: MaskPrediction
+    before: Answer | None
+
+
 def to_input_size(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Interpolate logits (B, M, h, w) to the size of true masks (B, H, W)."""
     height, width = truth.shape[-2:]
@@ -130,6 +142,8 @@ class Unroller:
     memory_learns : bool
         Without, what is remembered has no gradients: a network whose memory does not learn takes a
         third less time so, and is taught to answer, not to be remembered.
+    teacher : SAM2 or None
+        Says what it makes of the same memories on frames without a prompt.
     features : ImageFeatures or None
         Of all frames of the last batch, clip by clip.
     """
@@ -137,6 +151,7 @@ class Unroller:
     model: SAM2
     generator: torch.Generator
     memory_learns: bool = True
+    teacher: SAM2 | None = None
     features: ImageFeatures | None = None
     _memory: list[_Remembered] = field(default_factory=list)
     _expected: torch.Tensor | None = None  # (B, T, 2), in cells
@@ -203,16 +218,19 @@ class Unroller:
         is_last: bool,
     ) -> list[Step]:
         """Answer on one frame, with its prompts, and remember it unless it is the last."""
-        answers: list[tuple[Answer, MaskPrediction]] = []
+        answers: list[_Said] = []
         if frame == 0 and plan.kind == "mask":
             final = self.model.embed_mask_prompt(features, truth[:, None].float())
         else:
             answers = self._answers(frame, features, truth, known, plan)
-            final = answers[-1][1]
+            final = answers[-1].prediction
         prompted = frame in (0, plan.corrected_frame)
         if not is_last:
             self._remember(frame, features, final, prompted)
-        return [Step(frame, a, truth, known, p.logits.detach()) for a, p in answers]
+        return [
+            Step(frame, said.answer, truth, known, said.prediction.logits.detach(), said.before)
+            for said in answers
+        ]
 
     def _answers(
         self,
@@ -221,7 +239,7 @@ class Unroller:
         truth: torch.Tensor,
         known: torch.Tensor,
         plan: Plan,
-    ) -> list[tuple[Answer, MaskPrediction]]:
+    ) -> list[_Said]:
         """Decode a frame with its first prompt or its memory, then with corrective clicks."""
         points: PointRows | None = None
         clicks = plan.corrections if frame == plan.corrected_frame else 0
@@ -233,10 +251,10 @@ class Unroller:
         told = true_score(truth, known) if plan.presence_told else None
         answers = [self._decode(conditioned, features, points, None, told)]
         if frame == 0 and points is not None and plan.kind == "click" and plan.asked_again:
-            found = to_input_size(answers[-1][1].logits.detach().float(), truth)[:, 0] > 0
+            found = to_input_size(answers[-1].prediction.logits.detach().float(), truth)[:, 0] > 0
             answers.append(self._decode(conditioned, features, boxed(points, found), None, told))
         for _ in range(clicks):
-            earlier = answers[-1][1].logits.detach().float()
+            earlier = answers[-1].prediction.logits.detach().float()
             predicted = to_input_size(earlier, truth)[:, 0] > 0
             click = corrective_click(truth, predicted, self.generator)
             points = click if points is None else points.append(click)
@@ -251,7 +269,7 @@ class Unroller:
         points: PointRows | None,
         earlier: torch.Tensor | None,
         told: torch.Tensor | None,
-    ) -> tuple[Answer, MaskPrediction]:
+    ) -> _Said:
         """Decode all masks and let the model choose, as it does for a user.
 
         Where presence is `told`, (B, 1), the choice follows that; the answer is what the network
@@ -270,7 +288,19 @@ class Unroller:
         if told is not None:
             score = torch.where(told.isnan(), output.object_score.float(), told)
             output = replace(output, object_score=score)
-        return answer, self.model.choose(output, multimask)
+        is_prompted = points is not None or earlier is not None
+        before = None if is_prompted else self._before(conditioned, features)
+        return _Said(answer, self.model.choose(output, multimask), before)
+
+    def _before(self, conditioned: torch.Tensor, features: ImageFeatures) -> Answer | None:
+        """Return what the teacher says of a frame without a prompt."""
+        if self.teacher is None:
+            return None
+        with torch.no_grad():
+            rows = len(conditioned)
+            prompts = self.teacher.encode_prompts(None, None, None, features.grid, rows=rows)
+            output = self.teacher.decode_all(conditioned, features, prompts)
+        return Answer(output.logits, output.ious, output.object_score)
 
     def _remember(
         self, frame: int, features: ImageFeatures, final: MaskPrediction, prompted: bool
