@@ -37,7 +37,7 @@ def prediction(mask: torch.Tensor) -> MaskPrediction:
 
 
 def held(masks: list[torch.Tensor], *, is_alone: bool = True) -> torch.Tensor:
-    answer = within_box(prediction(masks[0]), torch.stack(masks), CORNERS, is_alone)
+    answer = within_box(prediction(masks[0]), torch.stack(masks[1:]), CORNERS, is_alone)
     assert torch.equal(answer.logits[:, 0], answer.candidates[:, 0])
     return answer.logits[0, 0] > 0
 
@@ -60,6 +60,14 @@ def test_a_mask_that_fits_the_box_outvotes_larger_ones():
     # With clicks the answer is the decoder's, held in the box.
     clicked = held([larger, fitting, larger], is_alone=False)
     assert bool(clicked[8:11, 10:13].all())
+
+
+def test_what_lies_aslant_leaves_the_corners_of_its_box():
+    aslant = mask_of(slice(0, 0), slice(0, 0))
+    for step in range(16):
+        aslant[8 + step, 10 + max(0, step - 2) : 10 + min(16, step + 3)] = 6.0
+    filled = mask_of(slice(8, 24), slice(10, 26))
+    assert torch.equal(held([aslant, filled, filled, filled]), aslant > 0)
 
 
 def test_doubt_in_the_middle_of_the_box_is_the_objects():

@@ -145,7 +145,7 @@ def _held_in_box(
     if ((inside < edges[0]) | (inside > edges[1])).any():
         return chosen
     corners = _places(edges, view, chosen.logits)
-    return within_box(chosen, output.logits[0], corners, len(geometry.labels) == len(box))
+    return within_box(chosen, output.logits[0, 1:], corners, len(geometry.labels) == len(box))
 
 
 def _heeded(

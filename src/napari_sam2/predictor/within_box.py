@@ -25,15 +25,19 @@ __all__ = ["within_box"]
 _STEEP = 4.0
 """Logits that a mask loses with every cell outside of the box."""
 _HILL = 1.0
-"""Logits that a mask gains in the middle of the box, halving towards the ellipse in it."""
-_FITTING = 4
-"""Power of the overlap of a mask's box with the drawn one, by which the mask counts."""
+"""Logits that a mask gains at most in the middle of the box; none on the ellipse in it."""
+_LOW = 0.5
+"""Overlap of the box of the chosen mask with the drawn one up to which it gains all of that; one
+that fits gains nothing. What lies aslant leaves the corners of its box, and some of the middle."""
+_FITTING, _CHOSEN = 16, 4.0
+"""Power of the overlap of a mask's box with the drawn one, by which the mask counts, and how much
+more the chosen one does."""
 _CERTAIN = 1e-4
 _SMALLEST = 1.0  # cells along a side
 
 
 def within_box(
-    chosen: MaskPrediction, masks: Tensor, corners: NDArray[np.float64], is_alone: bool
+    chosen: MaskPrediction, others: Tensor, corners: NDArray[np.float64], is_alone: bool
 ) -> MaskPrediction:
     """Hold the chosen mask of an object in its box.
 
@@ -41,8 +45,8 @@ def within_box(
     ----------
     chosen : MaskPrediction
         One row.
-    masks : Tensor, (M, h, w)
-        Logits of all masks of the decoder.
+    others : Tensor, (M, h, w)
+        Logits of the decoder's other masks.
     corners : ndarray, (2, 2)
         Upper left and lower right (row, column) of the box's edges, in cells of the masks.
     is_alone : bool
@@ -55,33 +59,43 @@ def within_box(
         With other logits for its best candidate.
     """
     best = int(chosen.best[0])
-    logits = _fitting(masks, corners) if is_alone else chosen.logits[0, 0].float()
+    own = chosen.logits[0, 0].float()
+    logits, fit = _fitting(torch.cat([own[None], others.float()]), corners)
     (top, left), (bottom, right) = corners
-    height, width = logits.shape
-    rows = torch.arange(height, device=logits.device)[:, None] + 0.5
-    columns = torch.arange(width, device=logits.device) + 0.5
+    height, width = own.shape
+    rows = torch.arange(height, device=own.device)[:, None] + 0.5
+    columns = torch.arange(width, device=own.device) + 0.5
+    if is_alone:
+        tall, wide = max(bottom - top, _SMALLEST) / 2, max(right - left, _SMALLEST) / 2
+        down, across = rows - (top + bottom) / 2, columns - (left + right) / 2
+        hill = (2 * (1 - torch.hypot(down / tall, across / wide))).clamp(0, 1)
+        logits = logits + _HILL * min(1.0, (1 - fit) / (1 - _LOW)) * hill
+    else:
+        logits = own
     beyond_rows = torch.maximum(top - rows, rows - bottom)
     beyond_columns = torch.maximum(left - columns, columns - right)
     logits = logits - _STEEP * torch.maximum(beyond_rows, beyond_columns).clamp(min=0)
-    if is_alone:
-        tall, wide = max(bottom - top, _SMALLEST) / 2, max(right - left, _SMALLEST) / 2
-        away = torch.hypot(
-            (rows - (top + bottom) / 2) / tall, (columns - (left + right) / 2) / wide
-        )
-        logits = logits + _HILL * (2 * (1 - away)).clamp(0, 1)
     candidates = chosen.candidates.clone()
     candidates[0, best] = logits.to(candidates.dtype)
     return replace(chosen, logits=candidates[:, best : best + 1], candidates=candidates)
 
 
-def _fitting(masks: Tensor, corners: NDArray[np.float64]) -> Tensor:
-    """Return the logits (h, w) of the mean of masks, each counted by how well it fits the box."""
-    fits = [_overlap(_box_of(finely(mask) > 0), FINE * corners) ** _FITTING for mask in masks]
-    weights = torch.tensor(fits, dtype=torch.float32, device=masks.device)
-    if not bool(weights.sum() > 0):
-        weights = torch.ones_like(weights)
+def _fitting(masks: Tensor, corners: NDArray[np.float64]) -> tuple[Tensor, float]:
+    """Average masks (M, h, w), the chosen one first, each counted by how well it fits the box.
+
+    Returns
+    -------
+    logits : Tensor, (h, w)
+        Of the mean probability.
+    fit : float
+        How well the chosen one fits, 0 to 1.
+    """
+    fits = [_overlap(_box_of(finely(mask) > 0), FINE * corners) for mask in masks]
+    weights = torch.tensor(fits, dtype=torch.float64, device=masks.device) ** _FITTING
+    weights[0] *= _CHOSEN
+    weights = (weights if bool(weights.sum() > 0) else torch.ones_like(weights)).float()
     weights = weights / weights.sum()
-    return torch.logit((weights[:, None, None] * masks.float().sigmoid()).sum(0), _CERTAIN)
+    return torch.logit((weights[:, None, None] * masks.sigmoid()).sum(0), _CERTAIN), fits[0]
 
 
 def _box_of(mask: Tensor) -> NDArray[np.float64]:
