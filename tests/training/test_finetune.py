@@ -166,7 +166,7 @@ class TestFollowing:
 
     def test_it_is_kept_while_answers_to_prompts_change(self, tmp_path, monkeypatch):
         movie = disks()
-        options = replace(OPTIONS, steps=20, still_share=0.5, learning_rate=5e-4)
+        options = replace(OPTIONS, steps=8, still_share=0.5, learning_rate=1e-3)
         before = self.tracked(load_model(), movie)
         moved = {}
         for kept in (4.0, 0.0):
