@@ -14,9 +14,9 @@ from torch import Tensor
 
 from napari_sam2.model.outputs import DecoderOutput
 
-__all__ = ["agreed", "mean_logits"]
+__all__ = ["CERTAIN", "agreed", "mean_logits"]
 
-_CERTAIN = 1e-4
+CERTAIN = 1e-4
 """Probabilities of the mean are kept this far from 0 and 1: logits of 9.2 at most."""
 
 
@@ -47,7 +47,7 @@ def agreed(first: DecoderOutput, mirrored: DecoderOutput) -> DecoderOutput:
 
 def mean_logits(one: Tensor, other: Tensor) -> Tensor:
     """Return the logits of the mean of the probabilities of two tensors of logits."""
-    return torch.logit((one.float().sigmoid() + other.float().sigmoid()) / 2, _CERTAIN)
+    return torch.logit((one.float().sigmoid() + other.float().sigmoid()) / 2, CERTAIN)
 
 
 def _overlap(one: Tensor, other: Tensor) -> Tensor:
