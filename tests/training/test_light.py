@@ -43,6 +43,16 @@ def test_a_movie_is_shown_as_the_predictor_shows_it(movie, as_it_is, number, gam
     np.testing.assert_allclose(shown.permute(0, 2, 3, 1).numpy(), expected, atol=1e-5)
 
 
+def test_dark_cells_on_a_bright_ground_are_not_brightened(movie, as_it_is):
+    images = 3300 - movie.images.astype(np.int32)
+    dark = LabelledMovie("dark", images.astype(np.uint16), movie.labels)
+    shown = MovieLight.of(dark)(*clip(dark, 2), np.random.default_rng(0))
+    mapping = IntensityMapping.from_percentiles(ArrayFrames(dark.images))
+    expected = np.stack([mapping.apply(frame) for frame in dark.images])
+    assert float(expected[:, 45:55, 45:55].mean()) < 0.1
+    np.testing.assert_allclose(shown.permute(0, 2, 3, 1).numpy(), expected, atol=1e-5)
+
+
 def test_part_of_the_clips_is_shown_in_any_light(movie, monkeypatch):
     monkeypatch.setattr(light, "_OWN_SHARE", 0.0)
     images, masks = clip(movie, 2)

@@ -7,7 +7,7 @@ better where it sees them brighter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.transforms import View
 from napari_sam2.predictor.view_planner import ViewPlanner
 
-__all__ = ["gamma_of"]
+__all__ = ["gamma_for", "gamma_of"]
 
 BoundingBox = tuple[int, int, int, int]
 
@@ -79,7 +79,22 @@ def gamma_of(
     brightness = _brightness(session, frame, record, geometry)
     if brightness is None:
         return known or 1.0
-    if brightness > _BRIGHT or brightness <= _background(session, frame):
+    return gamma_for(brightness, lambda: _background(session, frame), known)
+
+
+def gamma_for(brightness: float, background: Callable[[], float], known: float | None) -> float:
+    """Choose the gamma for an object of a brightness.
+
+    Parameters
+    ----------
+    brightness : float
+        Of the object, in 0..1.
+    background : callable
+        Brightness of what is around it; asked only where it counts.
+    known : float or None
+        Gamma that an object keeps that is neither dim nor bright.
+    """
+    if brightness > _BRIGHT or brightness <= background():
         return 1.0
     if brightness < _DIM:
         return _BRIGHTER

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from napari_sam2.predictor.exposure import gamma_for
 from napari_sam2.predictor.frames import ArrayFrames, IntensityMapping
 from napari_sam2.training import augment
 from napari_sam2.training.datasets import LabelledMovie
@@ -30,9 +31,7 @@ _LIMITS = 0.15
 """Spread of the logarithm of the range: limits of another movie of the same kind differ."""
 
 _GAMMA = 0.1
-
-_BRIGHTER, _DIM, _BRIGHT = 0.5, 0.1, 0.2
-"""Gamma in which the predictor shows dim objects; see `napari_sam2.predictor.exposure`."""
+"""Spread of the logarithm of the gamma."""
 
 
 def any_light(images: torch.Tensor, masks: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -74,6 +73,6 @@ class MovieLight:
         shown = shown ** float(np.exp(rng.normal(0, _GAMMA)))
         inside = shown.mean(1, keepdim=True)[masks[:, :1]]
         brightness = float(inside.mean()) if len(inside) else 1.0
-        if brightness < rng.uniform(_DIM, _BRIGHT):
-            shown = shown**_BRIGHTER
+        known = float(rng.choice([0.5, 1.0]))  # as it was seen before, for all that is said here
+        shown = shown ** gamma_for(brightness, lambda: float(shown.median()), known)
         return shown.expand(-1, 3, -1, -1) if shown.shape[1] == 1 else shown
