@@ -66,6 +66,7 @@ def test_what_lies_aslant_leaves_the_corners_of_its_box():
     aslant = mask_of(slice(0, 0), slice(0, 0))
     for step in range(16):
         aslant[8 + step, 10 + max(0, step - 2) : 10 + min(16, step + 3)] = 6.0
+    aslant[:10], aslant[22:] = -6.0, -6.0  # its tips are missing, so its box fits less
     filled = mask_of(slice(8, 24), slice(10, 26))
     assert torch.equal(held([aslant, filled, filled, filled]), aslant > 0)
 

@@ -19,9 +19,9 @@ from napari_sam2.model.prompt_encoder import BOX_END, BOX_START, POSITIVE
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.second_opinion import mean_logits
 
-__all__ = ["boxed", "refined"]
+__all__ = ["FILLED", "boxed", "refined"]
 
-_FILLED = 0.5
+FILLED = 0.5
 """Part of its box that an object fills at least: less, as of a rod that lies aslant, and a box is
 no help. Chosen on synthetic movies that no network was trained on, as was the mean of both."""
 
@@ -44,7 +44,7 @@ def boxed(geometry: Geometry, record: MaskRecord) -> Geometry | None:
     if not record.visible:
         return None
     y0, x0, y1, x1 = record.bbox
-    if record.area < _FILLED * (y1 - y0) * (x1 - x0):
+    if record.area < FILLED * (y1 - y0) * (x1 - x0):
         return None
     depth = ndimage.distance_transform_edt(np.pad(record.crop(), 1))[1:-1, 1:-1]
     y, x = divmod(int(depth.argmax()), x1 - x0)
