@@ -120,8 +120,9 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
     )
     if not question.judged:
         return prediction
-    prediction = take_candidate(model, runtime, judged(features, prediction), None)
-    return _clicked_pieces(mean_of_judged(prediction), geometry, view)
+    chosen = take_candidate(model, runtime, judged(features, prediction), None)
+    mean = mean_of_judged(chosen)
+    return _clicked_pieces(mean, geometry, view) if question.clicked_pieces else mean
 
 
 def _choose(model: SAM2, question: Question, output: DecoderOutput) -> MaskPrediction:
