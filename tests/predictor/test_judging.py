@@ -8,7 +8,7 @@ from napari_sam2.evaluation.clicks import innermost_point
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.config import PRESETS
 from napari_sam2.model.judge import TRAITS, load_mask_judge, traits_of
-from napari_sam2.model.outputs import ImageFeatures, MaskPrediction
+from napari_sam2.model.outputs import ImageFeatures
 from napari_sam2.predictor import judging
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.session import VideoSession
@@ -84,30 +84,6 @@ def test_only_first_clicks_are_judged(bundled, cpu, monkeypatch) -> None:
     predictor.predict_frame(session, BoxPrompt(2, 0, (y - 9, x - 9, y + 9, x + 9)))
     list(predictor.propagate(session))
     assert not seen
-
-
-def answered(logits, ious) -> MaskPrediction:
-    candidates = torch.tensor(logits)[None, :, None]  # (1, M, 1, n)
-    scores = torch.tensor([ious])
-    best, one = scores.argmax(1), torch.ones(1, 1)
-    return MaskPrediction(candidates[:, best[0]][:, None], candidates, scores, best, one, one, one)
-
-
-def test_the_mask_is_the_mean_of_those_that_much_is_expected_of() -> None:
-    given = answered([[4.0, -4.0], [4.0, 6.0], [-8.0, 8.0]], [0.8, 0.8, 0.1])
-    mean = judging.mean_of_judged(given)
-    wanted = torch.tensor([[4.0, -4.0], [4.0, 6.0]]).sigmoid().mean(0)
-    torch.testing.assert_close(mean.logits[0, 0, 0].sigmoid(), wanted, atol=1e-4, rtol=0)
-    torch.testing.assert_close(mean.candidates[0, 0], mean.logits[0, 0])
-    assert torch.equal(mean.candidates[0, 1:], given.candidates[0, 1:]), "the others are on offer"
-    assert torch.equal(mean.ious, given.ious)
-
-
-def test_without_judgement_or_choice_a_mask_stays() -> None:
-    single = answered([[4.0, -4.0]], [0.8])
-    assert judging.mean_of_judged(single) is single
-    nothing = judging.mean_of_judged(answered([[4.0, -4.0], [2.0, -2.0]], [0.0, 0.0]))
-    assert torch.isfinite(nothing.logits).all()
 
 
 def test_other_networks_are_not_judged() -> None:

@@ -47,10 +47,8 @@ def prediction(logits, ious) -> MaskPrediction:
 def test_only_the_best_candidate_changes() -> None:
     first = prediction([[4.0, -4.0], [2.0, -1.0], [1.0, 1.0]], [0.3, 0.6, 0.5])
     joined = refined(first, prediction([[6.0, 3.0]], [0.9]))
-    # It shares half of the pixels, and expects half as much again of itself.
-    weight = (0.5 * 0.9 / 0.6) ** 4
-    both = torch.tensor([2.0, -1.0]).sigmoid() + weight * torch.tensor([6.0, 3.0]).sigmoid()
-    torch.testing.assert_close(joined.logits[0, 0, 0].sigmoid(), both / (1 + weight))
+    mean = (torch.tensor([2.0, -1.0]).sigmoid() + torch.tensor([6.0, 3.0]).sigmoid()) / 2
+    torch.testing.assert_close(joined.logits[0, 0, 0].sigmoid(), mean)
     torch.testing.assert_close(joined.candidates[0, 1], joined.logits[0, 0])
     assert torch.equal(joined.candidates[0, [0, 2]], first.candidates[0, [0, 2]])
     torch.testing.assert_close(joined.ious, torch.tensor([[0.3, 0.9, 0.5]]))
@@ -60,13 +58,6 @@ def test_only_the_best_candidate_changes() -> None:
 def test_a_poor_second_answer_does_not_make_another_candidate_the_best() -> None:
     first = prediction([[4.0, -4.0], [2.0, -1.0]], [0.5, 0.6])
     assert refined(first, prediction([[6.0, 3.0]], [0.1])).ious.argmax() == 1
-
-
-@pytest.mark.parametrize("iou", [0.0, 1e-6])
-def test_an_answer_of_which_nothing_is_expected_is_outweighed(iou) -> None:
-    joined = refined(prediction([[4.0, -4.0]], [iou]), prediction([[8.0, -8.0]], [0.9]))
-    assert torch.isfinite(joined.logits).all()
-    torch.testing.assert_close(joined.logits[0, 0, 0], torch.tensor([8.0, -8.0]), atol=0.01, rtol=0)
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +92,7 @@ def test_one_click_finds_nuclei_better(bundled, cpu, cells) -> None:
                 mask = click.record.mask(truth.shape)
                 scores.append((mask & truth).sum() / (mask | truth).sum())
     assert len(found["on"]) == 15
-    assert np.mean(found["on"]) > np.mean(found["off"]) + 0.005, "0.009 when it was written"
+    assert np.mean(found["on"]) > np.mean(found["off"]) + 0.01
 
 
 def test_a_candidate_that_a_person_chose_stays_what_was_shown(bundled, cpu, cells) -> None:

@@ -20,7 +20,7 @@ from napari_sam2.model.outputs import (
 from napari_sam2.model.prompt_encoder import BOX_END, BOX_START, NEGATIVE, POSITIVE
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.heeding import Clicked, finely, moved, near_clicks, within_reach
-from napari_sam2.predictor.judging import judged, mean_of_judged
+from napari_sam2.predictor.judging import judged
 from napari_sam2.predictor.postprocess import fill_holes, keep_pieces
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.runtime import Runtime
@@ -120,9 +120,7 @@ def answer(model: SAM2, runtime: Runtime, question: Question, view: View) -> Mas
     )
     if not question.judged:
         return prediction
-    chosen = take_candidate(model, runtime, judged(features, prediction), None)
-    mean = mean_of_judged(chosen)
-    return _clicked_pieces(mean, geometry, view) if question.clicked_pieces else mean
+    return take_candidate(model, runtime, judged(features, prediction), None)
 
 
 def _choose(model: SAM2, question: Question, output: DecoderOutput) -> MaskPrediction:

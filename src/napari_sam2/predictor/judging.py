@@ -1,8 +1,4 @@
-"""Choosing among the masks that a first click is answered with, by looking at what was drawn.
-
-Where several of them are expected to be good they mean the same object, and where they differ
-nobody knows its outline. So what is drawn is their mean, each by what is expected of it.
-"""
+"""Choosing among the masks that a first click is answered with, by looking at what was drawn."""
 
 from __future__ import annotations
 
@@ -10,16 +6,11 @@ from dataclasses import replace
 from functools import cache
 
 import torch
-from torch import Tensor
 
 from napari_sam2.model.judge import MaskJudge, load_mask_judge, traits_of
 from napari_sam2.model.outputs import ImageFeatures, MaskPrediction
-from napari_sam2.predictor.second_opinion import CERTAIN
 
-__all__ = ["judged", "mean_of_judged"]
-
-_SHARPNESS, _LEAST = 8, 0.02
-"""Power of its expected IoU by which a mask counts, and the least that one is expected to have."""
+__all__ = ["judged"]
 
 
 def judged(features: ImageFeatures, prediction: MaskPrediction) -> MaskPrediction:
@@ -48,27 +39,3 @@ def judged(features: ImageFeatures, prediction: MaskPrediction) -> MaskPredictio
 @cache
 def _shipped(device: torch.device) -> MaskJudge:
     return load_mask_judge().to(device)
-
-
-def mean_of_judged(prediction: MaskPrediction) -> MaskPrediction:
-    """Draw the mean of all candidates in place of the best one.
-
-    Parameters
-    ----------
-    prediction : MaskPrediction
-        One row, judged, with the best candidate taken.
-
-    Returns
-    -------
-    MaskPrediction
-        With other logits for its best candidate, where there are several.
-    """
-    candidates = prediction.candidates.clone()
-    if candidates.shape[1] == 1:
-        return prediction
-    shares = prediction.ious[0].float().clamp(min=_LEAST) ** _SHARPNESS
-    weights = (shares / shares.sum())[:, None, None]
-    probability: Tensor = (weights * candidates[0].float().sigmoid()).sum(0)
-    best = prediction.best[0]
-    candidates[0, best] = torch.logit(probability, CERTAIN).to(candidates.dtype)
-    return replace(prediction, logits=candidates[:, best][:, None], candidates=candidates)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from napari_sam2.model.outputs import DecoderOutput
 
-__all__ = ["CERTAIN", "agreed", "mean_logits", "overlap"]
+__all__ = ["CERTAIN", "agreed", "mean_logits"]
 
 CERTAIN = 1e-4
 """Probabilities of the mean are kept this far from 0 and 1: logits of 9.2 at most."""
@@ -40,21 +40,17 @@ def agreed(first: DecoderOutput, mirrored: DecoderOutput) -> DecoderOutput:
     return replace(
         first,
         logits=mean_logits(first.logits, logits),
-        ious=(first.ious + mirrored.ious) / 2 * overlap(first.logits > 0, logits > 0),
+        ious=(first.ious + mirrored.ious) / 2 * _overlap(first.logits > 0, logits > 0),
         object_score=(first.object_score + mirrored.object_score) / 2,
     )
 
 
-def mean_logits(one: Tensor, other: Tensor, weight: float = 1.0) -> Tensor:
-    """Return the logits of the mean of the probabilities of two tensors of logits.
-
-    The first one counts 1, the other one `weight`.
-    """
-    total = one.float().sigmoid() + weight * other.float().sigmoid()
-    return torch.logit(total / (1 + weight), CERTAIN)
+def mean_logits(one: Tensor, other: Tensor) -> Tensor:
+    """Return the logits of the mean of the probabilities of two tensors of logits."""
+    return torch.logit((one.float().sigmoid() + other.float().sigmoid()) / 2, CERTAIN)
 
 
-def overlap(one: Tensor, other: Tensor) -> Tensor:
+def _overlap(one: Tensor, other: Tensor) -> Tensor:
     """Return the IoU of masks (B, M, h, w), (B, M); 1 where both are empty."""
     shared = (one & other).flatten(-2).sum(-1)
     total = (one | other).flatten(-2).sum(-1)

@@ -2,8 +2,7 @@
 
 One click says little: the network hesitates between an object, its parts and its surroundings, and
 draws the outline accordingly. With a box it knows what is meant. The mean of both answers is better
-than either, and the second one knows better how good it is. It counts the less the more it differs
-from the first one, and the less it expects of itself.
+than either, and the second one knows better how good it is.
 """
 
 from __future__ import annotations
@@ -18,19 +17,13 @@ from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.outputs import MaskPrediction
 from napari_sam2.model.prompt_encoder import BOX_END, BOX_START, POSITIVE
 from napari_sam2.predictor.prompt_tensors import Geometry
-from napari_sam2.predictor.second_opinion import mean_logits, overlap
+from napari_sam2.predictor.second_opinion import mean_logits
 
 __all__ = ["FILLED", "boxed", "refined"]
 
 FILLED = 0.5
 """Part of its box that an object fills at least: less, as of a rod that lies aslant, and a box is
 no help. Chosen on synthetic movies that no network was trained on, as was the mean of both."""
-
-
-_SHARPNESS, _LEAST = 4, 0.02
-"""Power of the overlap of both answers, and of the second one's expected IoU over the first one's,
-by which the second answer counts; and the least that an answer is expected to have. Chosen on 330
-objects of synthetic movies kept back, and on 150 of stills that the network learned from."""
 
 
 def boxed(geometry: Geometry, record: MaskRecord) -> Geometry | None:
@@ -77,15 +70,8 @@ def refined(first: MaskPrediction, second: MaskPrediction) -> MaskPrediction:
         one's IoU, unless another candidate would be taken then.
     """
     best = first.best[0]
-    logits = mean_logits(first.logits, second.logits, _weight(first, second))
+    logits = mean_logits(first.logits, second.logits)
     candidates, ious = first.candidates.clone(), first.ious.clone()
     candidates[:, best] = logits[:, 0]
     ious[:, best] = torch.maximum(second.iou.flatten(), ious.amax())
     return replace(first, logits=logits, candidates=candidates, ious=ious)
-
-
-def _weight(first: MaskPrediction, second: MaskPrediction) -> float:
-    """Return what the second answer counts, the first one being 1."""
-    shared = overlap(first.logits > 0, second.logits > 0)
-    before, now = (float(one.amax().clamp(min=_LEAST)) for one in (first.ious, second.iou))
-    return (float(shared) * now / before) ** _SHARPNESS

@@ -70,7 +70,7 @@ class FineTuneOptions:
     gradient_norm: float = _option(1.0, "Gradient norm", "Clipped at this", 1e-6, 1e6)
     ema_decay: float = _option(0.99, "EMA decay", "Of the averaged weights", 0, 1)
     still_share: float = _option(
-        0.5, "Single frames", "Share of steps that learn to answer clicks and boxes", 0, 1
+        0.75, "Single frames", "Share of steps that learn to answer clicks and boxes", 0, 1
     )
     stills_a_step: int = _option(4, "Stills a step", "Windows in a step of single frames", 1, 256)
     frames_a_step: int = _option(8, "Frames a step", "Frames in a step of clips", 2, 256)
