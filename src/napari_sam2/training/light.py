@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from napari_sam2.predictor.exposure import gamma_for
+from napari_sam2.predictor.exposure import BRIGHTER, gamma_for
 from napari_sam2.predictor.frames import ArrayFrames, IntensityMapping
 from napari_sam2.training import augment
 from napari_sam2.training.datasets import LabelledMovie
@@ -73,6 +73,7 @@ class MovieLight:
         shown = shown ** float(np.exp(rng.normal(0, _GAMMA)))
         inside = shown.mean(1, keepdim=True)[masks[:, :1]]
         brightness = float(inside.mean()) if len(inside) else 1.0
-        known = float(rng.choice([0.5, 1.0]))  # as it was seen before, for all that is said here
+        # One that is neither dim nor bright was either before, and the predictor keeps it so.
+        known = float(rng.choice([BRIGHTER, 1.0]))
         shown = shown ** gamma_for(brightness, lambda: float(shown.median()), known)
         return shown.expand(-1, 3, -1, -1) if shown.shape[1] == 1 else shown
