@@ -9,8 +9,8 @@ import typer
 
 from napari_sam2.batch.cluster_options import help_of, read_cluster
 from napari_sam2.cli.console import batch_progress, say, say_movie_as_line, say_problems
+from napari_sam2.cli.job_run import INTERRUPTED
 from napari_sam2.cli.options import Device, Precision
-from napari_sam2.cli.track import INTERRUPTED
 from napari_sam2.predictor.options import Divided
 
 if TYPE_CHECKING:

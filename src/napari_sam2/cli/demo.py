@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from napari_sam2.cli.console import run_with_progress, say, say_report
+from napari_sam2.cli.job_run import INTERRUPTED
 from napari_sam2.cli.opening import load_predictor, open_session
 from napari_sam2.cli.options import Device, Model, Out, Overwrite
-from napari_sam2.cli.track import INTERRUPTED
 
 if TYPE_CHECKING:
     from napari_sam2.demo import Accuracy, DemoMovie

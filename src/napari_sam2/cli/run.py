@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2.cli.console import run_with_progress, say_report
+from napari_sam2.cli.job_run import run_and_report
 from napari_sam2.cli.opening import load_predictor
 from napari_sam2.cli.options import Device, Out, Overwrite, Precision
-from napari_sam2.cli.track import INTERRUPTED
 
 if TYPE_CHECKING:
     from napari_sam2.io.session_file import SessionRecord
@@ -54,10 +53,7 @@ def run(
     way = record.settings.get("route") or {}
     options = PropagateOptions(resume=True, along=way.get("along", "both"))
     job = Job(opened, predictor, results, options, overwrite, about, lineage)
-    report = run_with_progress(job)
-    say_report(report)
-    if not report.is_complete:
-        raise typer.Exit(INTERRUPTED)
+    run_and_report(job)
 
 
 def _open(record: SessionRecord, other: str | None) -> VideoSession:

@@ -9,15 +9,12 @@ from typing import Annotated, Literal
 import typer
 
 from napari_sam2.cli.arguments import collect_prompts, parse_frames
-from napari_sam2.cli.console import run_with_progress, say_report
+from napari_sam2.cli.job_run import run_and_report
 from napari_sam2.cli.opening import load_predictor, open_session
 from napari_sam2.cli.options import Device, Model, Out, Overwrite, Precision
 from napari_sam2.cli.searching import Auto, Diameter, Every, Settings, search_options
 
-__all__ = ["INTERRUPTED", "track"]
-
-INTERRUPTED = 130
-"""Exit status after an interrupt from the keyboard, as shells have it."""
+__all__ = ["track"]
 
 Movie = Annotated[
     str, typer.Argument(help="TIFF, zarr or npy; or a folder or 'pattern' of pictures.")
@@ -122,7 +119,4 @@ def track(
     job = Job(session, predictor, results, options, overwrite, about)
     if search is not None:
         job = replace(job, search=AutomaticMasklets(predictor, session, *search))
-    report = run_with_progress(job)
-    say_report(report)
-    if not report.is_complete:
-        raise typer.Exit(INTERRUPTED)
+    run_and_report(job)
