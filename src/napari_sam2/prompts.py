@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["BoxPrompt", "MaskPrompt", "PointPrompt", "Prompt", "PromptStore", "reassigned"]
+__all__ = [
+    "BoxPrompt",
+    "MaskPrompt",
+    "PointPrompt",
+    "Prompt",
+    "PromptStore",
+    "reassigned",
+    "say_absent",
+]
 
 _LARGEST_LABEL = 2**32 - 1
 """Object ids are the values of label images."""
@@ -155,6 +163,11 @@ class MaskPrompt:
 
 
 Prompt = PointPrompt | BoxPrompt | MaskPrompt
+
+
+def say_absent(prompts: Iterable[Prompt]) -> bool:
+    """Whether prompts of an object on a frame say that it is not visible there."""
+    return any(isinstance(prompt, MaskPrompt) and not prompt.bits for prompt in prompts)
 
 
 def reassigned(prompt: Prompt, object_id: int) -> Prompt:

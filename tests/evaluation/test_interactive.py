@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_sam2.evaluation.ground_truth import AnnotatedMovie
 from napari_sam2.evaluation.interactive import CLICKS, score_offline, score_online
 from napari_sam2.evaluation.interactive_rivals import (
     CarryByFlow,
@@ -35,6 +36,9 @@ class Obedient:
     def click(self, object_id, frame, yx, positive):
         self.clicked[-1].append((object_id, frame))
         return self.task.movie.mask(object_id, frame)
+
+    def mark_absent(self, object_id, frame):
+        self.click(object_id, frame, None, None)
 
     def propagate(self):
         pass
@@ -110,6 +114,41 @@ def test_flow_carries_backward_too(moving_disks):
     run.click(1, 4, (25.0, 28.0), True)
     run.propagate()
     assert iou(run.record(1, 0).mask(movie.frame_shape), movie.mask(1, 0)) > 0.7
+
+
+class Overeager(Obedient):
+    """Draws a disk of the first frame on every frame, until it is told that nothing is there."""
+
+    def __init__(self):
+        super().__init__()
+        self.absent = set()
+
+    def open(self, task):
+        self.absent = set()
+        return super().open(task)
+
+    def mark_absent(self, object_id, frame):
+        self.absent.add(frame)
+
+    def record(self, object_id, frame):
+        if frame in self.absent:
+            return MaskRecord.from_mask(np.zeros(self.task.movie.frame_shape, dtype=bool))
+        return self.task.movie.record(object_id, 0)
+
+
+@pytest.mark.parametrize("protocol", [score_offline, score_online])
+def test_where_nothing_is_a_person_says_so(moving_disks, protocol):
+    movie = moving_disks(frames=6, speed=0.0)
+    hidden = np.array(movie.labels)
+    hidden[2:4][hidden[2:4] == 1] = 0
+    movie = AnnotatedMovie.of_stack("hiding", movie.images, hidden, {})
+    method, task = Overeager(), MaskletTask(movie, {1: 0}, 5, tuple(range(1, 6)), "hiding")
+    (score,) = protocol(method, task, most_frames=4)
+    assert score.j == pytest.approx((4 / 6, 5 / 6, 1, 1))
+    assert method.absent == {2, 3}
+    assert score.frames == 3
+    (rival,) = protocol(COPY, task, most_frames=4)
+    assert rival.j[-1] > rival.j[0]
 
 
 def test_three_clicks_a_frame_at_most(moving_disks):

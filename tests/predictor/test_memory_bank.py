@@ -1,11 +1,12 @@
 """The memory bank chooses by the rules of SAM 2 and stays bounded."""
 
+import numpy as np
 import pytest
 import torch
 
 from napari_sam2.predictor.memory_bank import FrameMemory, MemoryBank, closest_prompted
 from napari_sam2.predictor.transforms import View
-from napari_sam2.prompts import PointPrompt
+from napari_sam2.prompts import MaskPrompt, PointPrompt
 
 VIEW = View.whole((8, 8), (8, 8))
 
@@ -35,6 +36,19 @@ def test_backward_travel_looks_at_later_frames() -> None:
     selection = bank.select(4, -1, (20, None), bank.recent)
     assert selection.spatial == ((9, 3), (7, 2), (6, 1), (5, 0))
     assert dict(selection.pointers)[9] == 5
+
+
+def test_a_frame_that_was_said_to_be_empty_counts_among_the_frames_before() -> None:
+    bank = bank_with([0, 8], [6, 7, 9])
+    bank.commit(5, memory(), (MaskPrompt(1, 5, np.zeros((8, 8))),))
+    bank.push(6, memory())
+    bank.push(7, memory())
+    assert bank.select(7, 1, (20, None), [6]).spatial == ((0, 3), (8, 3), (5, 1), (6, 0))
+    assert bank.select(12, 1, (20, None), [9, 10, 11]).spatial[:2] == ((0, 3), (8, 3))
+    assert 5 not in bank.select(12, 1, (20, None), [9, 10, 11]).frames
+    alone = MemoryBank(window=3, pointer_window=5)
+    alone.commit(5, memory(), (MaskPrompt(1, 5, np.zeros((8, 8))),))
+    assert alone.select(9, 1, (20, None), []).spatial == ((5, 3),)
 
 
 def test_prompted_frames_of_the_future_give_maps_but_no_pointers() -> None:

@@ -3,7 +3,8 @@
 Both begin with three clicks on the first frame and interact with up to eight frames, three clicks
 on each. Offline, a person looks through the whole movie after each pass, corrects the frame whose
 IoU is worst, and all frames are predicted again. Online there is one pass: it pauses on the first
-frame whose IoU is below 0.75, which is corrected before it goes on.
+frame whose IoU is below 0.75, which is corrected before it goes on. Where something is drawn of an
+object that is not on the frame, the correction is to say that it is not there.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ class _Desk:
     task: MaskletTask
 
     def interact(self, object_id: int, frame: int, *, is_new: bool) -> None:
-        """Give three clicks on one frame, each to the largest error that is left."""
+        """Give three clicks on one frame, each to the largest error; say where nothing is."""
+        if not self.task.movie.record(object_id, frame).visible:
+            self.run.mark_absent(object_id, frame)
+            return
         truth = self.task.movie.mask(object_id, frame)
         mask: BoolMask
         if is_new:
@@ -110,8 +114,6 @@ def score_offline(
             scores = desk.scores(object_id)
             curve.append(_means(scores))
             left = {t: j for t, (j, _) in scores.items() if t not in touched[object_id] and j < 1}
-            # An empty frame cannot be clicked on: there is nothing to point at.
-            left = {t: j for t, j in left.items() if task.movie.record(object_id, t).visible}
             if left:
                 worst[object_id] = min(left, key=lambda t: (left[t], t))
         if len(next(iter(curves.values()))) == most_frames or not worst:
@@ -150,8 +152,7 @@ def _pass(desk: _Desk, budget: int) -> dict[int, int]:
     scored = {object_id: set(desk.task.frames_of(object_id)) for object_id in counts}
     for frame in desk.run.advance():
         for object_id, count in counts.items():
-            is_there = frame in scored[object_id]
-            if count < budget and is_there and desk.task.movie.record(object_id, frame).visible:
+            if count < budget and frame in scored[object_id]:
                 j, _ = desk.agreement(object_id, frame)
                 if j < PAUSE_BELOW:
                     desk.interact(object_id, frame, is_new=False)

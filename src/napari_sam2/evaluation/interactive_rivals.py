@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import numpy as np
+
 from napari_sam2.evaluation.clicks import PointYX
 from napari_sam2.evaluation.methods import StillPrompts
 from napari_sam2.evaluation.metrics import BoolMask
@@ -69,6 +71,12 @@ class RivalRun:
         self._corrected.setdefault(object_id, {})[frame] = SoftMask.of(mask)
         self._records[object_id, frame] = record
         return mask
+
+    def mark_absent(self, object_id: int, frame: int) -> None:
+        """Say that an object is not on a frame."""
+        nothing = SoftMask.of(np.zeros(self.task.movie.frame_shape, bool))
+        self._corrected.setdefault(object_id, {})[frame] = nothing
+        self._records[object_id, frame] = MaskRecord.from_mask(nothing.mask())
 
     def propagate(self) -> None:
         """Carry every corrected mask both ways, as far as it is the nearest."""

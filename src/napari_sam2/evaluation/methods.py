@@ -78,6 +78,10 @@ class InteractiveRun(Protocol):
         """Add a click and return the answer on its frame (H, W)."""
         ...
 
+    def mark_absent(self, object_id: int, frame: int) -> None:
+        """Say that an object is not on a frame."""
+        ...
+
     def propagate(self) -> None:
         """Follow all objects from all their prompts through the whole stretch."""
         ...

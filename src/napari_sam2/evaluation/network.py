@@ -201,6 +201,11 @@ class NetworkRun:
         result = self.predictor.predict_frame(self.session, prompt)
         return result.objects[0].record.mask(self.task.movie.frame_shape)
 
+    def mark_absent(self, object_id: int, frame: int) -> None:
+        """Say that an object is not on a frame."""
+        nothing = np.zeros(self.task.movie.frame_shape, bool)
+        self.predictor.predict_frame(self.session, MaskPrompt(object_id, frame, nothing))
+
     def propagate(self) -> None:
         """Follow all objects both ways through the stretch."""
         options = PropagateOptions(direction="both", start=self.task.first, stop=self.task.last)

@@ -34,7 +34,7 @@ from napari_sam2.predictor.session import (
 from napari_sam2.predictor.tracker import Tracker
 from napari_sam2.predictor.transforms import View
 from napari_sam2.predictor.view_planner import ViewPlanner
-from napari_sam2.prompts import PointPrompt, Prompt
+from napari_sam2.prompts import PointPrompt, Prompt, say_absent
 
 
 class Answerer:
@@ -122,6 +122,9 @@ class Answerer:
         """Look at the frame and, where only then the object's size is known, once more."""
         state = session.objects[object_id]
         record = _seen_before(session, object_id, frame, prompts)
+        if say_absent(prompts):
+            # A mask that is there is wrong. It will be looked for where it was, or comes back.
+            record = _seen_near(session, object_id, frame)
         geometry = Geometry.of(prompts)
         if self._options.heeds_clicks(self._model.config):
             geometry = with_heart(geometry, record)
@@ -348,6 +351,14 @@ def _seen_before(
     record = session.masklets.record(object_id, frame)
     is_own = record is not None and record.prompted and only_click(prompts) is not None
     return None if is_own else record
+
+
+def _seen_near(session: VideoSession, object_id: int, frame: int) -> MaskRecord | None:
+    """Return the mask of a frame beside one, or of the nearest with a prompt; None if not there."""
+    prompted = session.prompts.frames(object_id)
+    beside = [frame - 1, frame + 1, *sorted(prompted, key=lambda other: abs(other - frame))]
+    records = [session.masklets.record(object_id, other) for other in beside]
+    return next((one for one in records if one is not None and one.visible), None)
 
 
 def _is_same_click(before: tuple[Prompt, ...], now: tuple[Prompt, ...]) -> bool:

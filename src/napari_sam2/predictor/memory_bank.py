@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from napari_sam2.predictor.transforms import View
-from napari_sam2.prompts import Prompt
+from napari_sam2.prompts import Prompt, say_absent
 
 Center = tuple[float, float]
 
@@ -142,10 +142,12 @@ class MemoryBank:
         -------
         Selection
             All prompted frames (or the nearest), the ``window`` frames before, and the pointers
-            of prompted frames in the past and of the ``pointer_window`` frames before.
+            of prompted frames in the past and of the ``pointer_window`` frames before. A frame on
+            which somebody said that the object is absent tells nothing of how it looks: it counts
+            among the frames before alone.
         """
         num_frames, max_prompted = limits
-        chosen = closest_prompted(frame, sorted(self.prompted), max_prompted)
+        chosen = closest_prompted(frame, self._seen(), max_prompted)
         usable = (set(known) | set(self.prompted)) - set(chosen)
         spatial = [(f, self.window) for f in chosen]
         for distance in range(self.window, 0, -1):
@@ -156,6 +158,11 @@ class MemoryBank:
             if (past := frame - step * distance) in usable:
                 pointers.append((past, distance))
         return Selection(tuple(spatial), tuple(pointers))
+
+    def _seen(self) -> list[int]:
+        """Return the prompted frames that show the object; all of them where none does."""
+        frames = sorted(self.prompted)
+        return [f for f in frames if not say_absent(self.sources.get(f, ()))] or frames
 
 
 def closest_prompted(frame: int, prompted: list[int], limit: int | None) -> list[int]:

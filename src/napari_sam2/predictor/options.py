@@ -36,7 +36,8 @@ class PropagateOptions:
         default="both",
         metadata=_about(
             "Direction",
-            "Forward and backward run from each object's own prompts; both does both.",
+            "Forward and backward run from each object's own prompts; both does both, each frame "
+            "from the prompt that is nearest.",
         ),
     )
     start: int | None = field(

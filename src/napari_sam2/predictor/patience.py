@@ -51,6 +51,8 @@ class Patience:
 
     def holds(self, object_id: int, frame: int) -> bool:
         """Whether an object is still looked for on a frame."""
+        if self._session.prompts.on(object_id, frame - self._run.step):
+            self._hidden[object_id] = 0  # between two prompts the pass begins anew
         if self._limit is None or self._hidden.get(object_id, 0) < self._limit:
             return True
         prompted = self._session.prompts.frames(object_id)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from napari_sam2.predictor.options import PropagateOptions
 from napari_sam2.predictor.session import VideoSession
+from napari_sam2.prompts import say_absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,8 @@ class Run:
     anchors : mapping of int to int
         Object id to the prompted frame that its pass starts from.
     skipped : mapping of int to frozenset of int
-        Object id to frames whose masks are up to date or locked, and stay.
+        Object id to frames that are left out: their masks are up to date or locked, and stay, or
+        the other pass reaches them.
     """
 
     step: int
@@ -62,26 +65,53 @@ def plan_runs(session: VideoSession, options: PropagateOptions) -> tuple[Run, ..
 
     Notes
     -----
-    Each object has its own passes: forward from its first prompted frame, and backward from
-    there too, so that no frame is visited twice; prompted frames in between are met on the way.
-    A run that only goes backward starts from the last prompted frame instead.
+    A run both ways reaches each frame from the prompted frame that is nearest, the earlier one of
+    two, and no frame twice: what a person said of an object holds before the frame as well as
+    after it. A run one way goes from an object's first prompted frame on, or from the last one
+    back; prompted frames in between are met on the way.
     """
     first, last = _range(session, options)
     objects = [i for i in _objects(session, options) if i not in session.locks.whole]
     steps = {"forward": (1,), "backward": (-1,), "both": (1, -1)}[options.direction]
     runs = []
     for step in steps:
-        choose = max if options.direction == "backward" else min
-        anchors = {i: choose(session.prompts.frames(i)) for i in objects}
+        choose = min if step == 1 else max
+        anchors = {i: choose(_seen_on(session, i)) for i in objects}
         skipped = {i: _kept(session, i, options.resume) for i in objects}
-        if options.direction == "both" and step == -1:
-            # The forward pass has been at the frames that both start from.
-            skipped = {i: frames | {anchors[i]} for i, frames in skipped.items()}
         order = range(first, last + 1) if step == 1 else range(last, first - 1, -1)
+        if options.direction == "both":
+            for i in objects:
+                ends = _ends(_seen_on(session, i), last)
+                back = _nearer_to_the_next(ends, first, last)
+                anchors[i] = ends[0 if step == 1 else -1]
+                skipped[i] |= back if step == 1 else frozenset(order) - back
         run = Run(step, tuple(order), anchors, skipped)
         if frames := tuple(f for f in order if run.objects_on(f)):
             runs.append(replace(run, frames=frames))
     return tuple(runs)
+
+
+def _seen_on(session: VideoSession, object_id: int) -> list[int]:
+    """Return the frames on which somebody said where an object is; where it is not, if that is all.
+
+    Nothing can be followed from a frame that it is not on.
+    """
+    frames = session.prompts.frames(object_id)
+    seen = [f for f in frames if not say_absent(session.prompts.on(object_id, f))]
+    return seen or list(frames)
+
+
+def _ends(prompted: Sequence[int], last: int) -> list[int]:
+    """Return the prompted frames up to the last frame of a range, or else the first behind it."""
+    return [prompted[0], *(frame for frame in prompted[1:] if frame <= last)]
+
+
+def _nearer_to_the_next(ends: Sequence[int], first: int, last: int) -> frozenset[int]:
+    """Return the frames of a range that are reached backward, from a later one of its ends."""
+    found = set(range(first, min(ends[0], last + 1)))
+    for before, after in pairwise(ends):
+        found.update(range(max((before + after) // 2 + 1, first), after))
+    return frozenset(found)
 
 
 def _kept(session: VideoSession, object_id: int, is_resuming: bool) -> frozenset[int]:

@@ -281,7 +281,8 @@ class VideoPredictor:
                     for i in run.objects_on(frame)
                     if session.prompts.frames(i) and patience.holds(i, frame)
                 ]
-                results = self._visit(session, frame, run.step, objects)
+                settled = [i for i in run.anchors if _is_tracked(session, i, frame)]
+                results = self._visit(session, frame, run.step, objects, settled)
                 if self.options.divided == "daughters":
                     run, results = self._with_daughters(session, run, frame, results)
                 seconds = perf_counter() - started
@@ -391,3 +392,9 @@ class VideoPredictor:
 
     def _planner(self, session: VideoSession) -> ViewPlanner:
         return ViewPlanner.of(self.options, self.model.config, session.shape[1:])
+
+
+def _is_tracked(session: VideoSession, object_id: int, frame: int) -> bool:
+    """Whether an object's mask on a frame is up to date: another pass has been there."""
+    state = session.objects.get(object_id)
+    return state is not None and state.tracked.get(frame) == state.revision

@@ -30,17 +30,39 @@ class DrawnMasks:
         By object: its pixels now. Locked masks are spared.
     held : frozenset of int
         Objects that were drawn on, too, but are locked.
+    says_absent : bool
+        Whether a mask without a pixel says that its object is not there. From a brush it does not:
+        who erases a mask takes it back.
     """
 
     title: str
     frame: int
     masks: Mapping[int, NDArray[np.bool_]] = field(repr=False)
     held: frozenset[int] = frozenset()
+    says_absent: bool = False
 
     @property
     def prompts(self) -> list[MaskPrompt]:
-        """The masks as prompts; an empty one says that all was erased."""
-        return [MaskPrompt(owner, self.frame, mask) for owner, mask in self.masks.items()]
+        """The masks as prompts, without those that were erased."""
+        return [
+            MaskPrompt(owner, self.frame, mask)
+            for owner, mask in self.masks.items()
+            if owner not in self.erased
+        ]
+
+    @property
+    def erased(self) -> list[int]:
+        """Objects whose prompts are taken back, because nothing is left of their mask."""
+        return [i for i, mask in self.masks.items() if not (self.says_absent or mask.any())]
+
+    @property
+    def records(self) -> list[tuple[int, MaskRecord | None]]:
+        """The masks to show; None for those without a pixel."""
+        drawn = [MaskPrompt(owner, self.frame, mask) for owner, mask in self.masks.items()]
+        return [
+            (one.object_id, MaskRecord(one.bbox, one.bits, prompted=True) if one.bits else None)
+            for one in drawn
+        ]
 
 
 def from_strokes(
@@ -73,6 +95,18 @@ def from_outline(document: Document, outline: MaskPrompt, is_positive: bool) -> 
     return DrawnMasks(f"{what} object {owner}, {document.grid.name(frame)}", frame, masks)
 
 
-def record_of(prompt: MaskPrompt) -> MaskRecord | None:
-    """Return the mask painted by hand; None where everything was erased."""
-    return MaskRecord(prompt.bbox, prompt.bits, prompted=True) if prompt.bits else None
+def absent(document: Document, object_id: int, frame: int) -> DrawnMasks:
+    """Take an object for not there on a frame.
+
+    Raises
+    ------
+    ValueError
+        If there is no such object.
+    """
+    if object_id not in document.object_ids:
+        raise ValueError(f"there is no object {object_id} that could be absent: click on it first")
+    title = f"object {object_id} absent on {document.grid.name(frame)}"
+    if object_id in (held := held_on(document, frame)):
+        return DrawnMasks(title, frame, {}, held & {object_id}, says_absent=True)
+    nothing = np.zeros(document.masklets.shape[1:], bool)
+    return DrawnMasks(title, frame, {object_id: nothing}, says_absent=True)

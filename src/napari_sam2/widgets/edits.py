@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_sam2.editing import operations
+from napari_sam2.widgets.drawn_masks import absent
 from napari_sam2.widgets.status import Status
 
 if TYPE_CHECKING:
@@ -68,6 +69,16 @@ class Edits:
     def clear(self, object_id: int, frame: int | None = None) -> bool:
         """Take back the prompts and the mask of an object on a frame."""
         return self._on_frame(operations.clear, object_id, frame)
+
+    def mark_absent(self, object_id: int, frame: int | None = None) -> bool:
+        """Say that an object is not on a frame, hidden or gone: a prompt, as a click is one."""
+
+        def act(movie: OpenMovie) -> str | None:
+            drawn = absent(movie.document, object_id, self._shown(frame))
+            movie.take_drawn(drawn)
+            return drawn.title if drawn.masks else None
+
+        return self._attempt(act)
 
     def delete(self, objects: int | Sequence[int]) -> bool:
         """Remove one object or several everywhere."""
@@ -134,26 +145,41 @@ class Edits:
         return movie.frame
 
     def _perform(self, operation: Operation) -> bool:
-        """Do it and say so; whether there was anything to do."""
+        """Change the document and say so; whether there was anything to change."""
+
+        def act(movie: OpenMovie) -> str | None:
+            change = operation(movie.document)
+            if change.is_empty:
+                return None
+            movie.perform(change)
+            return change.title
+
+        return self._attempt(act)
+
+    def _attempt(self, act: Callable[[OpenMovie], str | None]) -> bool:
+        """Do something that has a title, or nothing, and say so; whether it was done."""
         movie = self._movie()
         if movie is None:
             self._tell("There is no movie: choose an image layer first", is_error=True)
             return False
         try:
-            change = operation(movie.document)
+            title = act(movie)
         except ValueError as error:
-            self._tell(f"{str(error)[:1].upper()}{str(error)[1:]}", is_error=True)
+            self._tell(_sentence(error), is_error=True)
             return False
-        if change.is_empty:
-            return False
-        movie.perform(change)
-        self._tell(f"{change.title[:1].upper()}{change.title[1:]}: done")
-        return True
+        if title is not None:
+            self._tell(f"{_sentence(title)}: done")
+        return title is not None
 
     def _tell(self, text: str, *, is_error: bool = False) -> None:
         self.changed.emit()
         self.done.emit()
         self.told.emit(Status(text, "error" if is_error else "info"))
+
+
+def _sentence(what: object) -> str:
+    text = str(what)
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _several(objects: int | Sequence[int]) -> tuple[int, ...]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_sam2.prompts import say_absent
 from napari_sam2.widgets import messages, status
 from napari_sam2.widgets.status import Status
 
 if TYPE_CHECKING:
+    from napari_sam2.editing.document import Document
     from napari_sam2.tracking.tracks import Tracks
     from napari_sam2.widgets.divisions import Divisions
     from napari_sam2.widgets.events import ControllerEvents
@@ -71,9 +73,7 @@ class Inbox:
                 movie = self._parts.movies.find(message.movie)
                 if movie is not None and movie.take_answer(message):
                     self._parts.live.request()
-                    self._tell(
-                        status.answer_status(message, movie.document.grid.name(message.frame))
-                    )
+                    self._tell(_answered(message, movie.document))
                     self._parts.preview.refresh()
                     self._parts.pace.note_click(message.seconds)
                 if message.is_followed:
@@ -167,3 +167,10 @@ class Inbox:
 
     def _tell(self, news: Status) -> None:
         self._parts.events.status_changed.emit(news)
+
+
+def _answered(answer: messages.Predicted, document: Document) -> Status:
+    """Describe an answer to what a person said."""
+    said = document.prompts.on(answer.object_id, answer.frame)
+    where = document.grid.name(answer.frame)
+    return status.answer_status(answer, where, is_absent=say_absent(said))

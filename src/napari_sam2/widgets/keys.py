@@ -74,6 +74,12 @@ KEYS: dict[str, Key] = {
         "sam2.clear_frame()",
         lambda c: c.clear_frame(),
     ),
+    "absent": Key(
+        "H",
+        "Say that this object is not on this frame, hidden or gone",
+        "sam2.edits.mark_absent(1)",
+        lambda c: c.edits.mark_absent(c.objects.current),
+    ),
     "delete": Key(
         "Shift+D",
         "Delete this object from every frame",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.editing.change import Change
+from napari_sam2.prompts import say_absent
 
 if TYPE_CHECKING:
     from napari_sam2.editing.document import Document
@@ -35,6 +36,8 @@ def longer_lives(document: Document, prompts: Iterable[Prompt]) -> Change:
     """Return the change that lets objects live where a person has just seen them."""
     lives = {}
     for prompt in prompts:
+        if say_absent([prompt]):
+            continue
         info = document.info(prompt.object_id)
         longer = _with_life_on(info, prompt.frame)
         if longer is not info:

@@ -81,6 +81,11 @@ ACTS: dict[str, Act] = {
         lambda sam2, ids: sam2.edits.swap(*ids),
         _PAIR,
     ),
+    "absent": Act(
+        "Not on this frame",
+        tip("absent", "A prompt, as a click is one: runs go by it."),
+        lambda sam2, ids: sam2.edits.mark_absent(*ids),
+    ),
     "cut": Act(
         "Cut from here to the end",
         "Remove this object from the shown frame on\nsam2.edits.cut(1)",

@@ -62,6 +62,11 @@ class ObjectPanel(QWidget):
         self.new_button = plain_button("New object", tip("new"), controller.new_object)
         self.previous_button = plain_button("‹", tip("previous"), controller.objects.previous)
         self.next_button = plain_button("›", tip("next"), controller.objects.next)
+        self.absent_button = plain_button(
+            "Not here",
+            tip("absent", "Runs go by it, as by any other prompt."),
+            lambda: controller.edits.mark_absent(controller.objects.current),
+        )
         self.clear_button = plain_button("Clear frame", tip("clear"), controller.clear_frame)
         self.delete_button = plain_button("Delete object", tip("delete"), controller.delete_object)
         self.undo_button = plain_button("↶", tip("undo"), controller.undo)
@@ -100,9 +105,11 @@ class ObjectPanel(QWidget):
         for button in self.tool_buttons.values():
             tools.addWidget(button)
         layout.addLayout(tools, 1, 0, 1, 6)
-        layout.addWidget(self.sign_button, 2, 0, 1, 2)
-        layout.addWidget(self.clear_button, 2, 2, 1, 2)
-        layout.addWidget(self.delete_button, 2, 4, 1, 2)
+        below = QHBoxLayout()
+        below.addWidget(self.sign_button, 1)
+        for button in (self.absent_button, self.clear_button, self.delete_button):
+            below.addWidget(button)
+        layout.addLayout(below, 2, 0, 1, 6)
 
     def _tool_button(self, name: Any) -> QPushButton:
         """Return the button that takes up a tool."""

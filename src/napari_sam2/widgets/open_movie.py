@@ -18,7 +18,7 @@ from napari_sam2.masklets import MaskRecord
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from napari_sam2.widgets.candidates import Offer
 from napari_sam2.widgets.coordinates import shown_frame
-from napari_sam2.widgets.drawn_masks import DrawnMasks, from_outline, from_strokes, record_of
+from napari_sam2.widgets.drawn_masks import DrawnMasks, from_outline, from_strokes
 from napari_sam2.widgets.late_frames import sift
 from napari_sam2.widgets.layers import SegmentationLayers, about
 from napari_sam2.widgets.lives import longer_lives, refusal
@@ -287,30 +287,34 @@ class OpenMovie:
         if drawn.held:
             self.layers.canvas.restore(frame)
             self.layers.canvas.refresh(self.frame)
-            self._tell_held(drawn.held)
-        self._take_drawn(drawn)
+        self.take_drawn(drawn)
 
     def _take_outline(self, outline: MaskPrompt, is_positive: bool) -> None:
         """Make what was drawn with lasso or polygon a prompt."""
         try:
-            self._take_drawn(from_outline(self.document, outline, is_positive))
+            self.take_drawn(from_outline(self.document, outline, is_positive))
         except ValueError as error:
             self.told.emit(Status(str(error), "error"))
         self.layers.canvas.refresh(self.frame)
 
-    def _take_drawn(self, drawn: DrawnMasks) -> None:
-        """Make masks drawn by hand prompts: one step, however many objects they touch."""
-        prompts = drawn.prompts
-        if not prompts:
+    def take_drawn(self, drawn: DrawnMasks) -> None:
+        """Make masks that a person made prompts: one step, however many objects they touch."""
+        if drawn.held:
+            self._tell_held(drawn.held)
+        if not drawn.masks:
             return
         self.touched.emit(self)
+        places = [(owner, drawn.frame) for owner in drawn.masks]
+        gone = [one for i in drawn.erased for one in self.document.prompts.on(i, drawn.frame)]
         # All at once: each is repainted around the others.
-        origin = prompts[0].object_id, drawn.frame
-        self._steps[origin] = self._note(drawn.title, [], prompts)
-        records = [(one.object_id, record_of(one)) for one in prompts]
-        self._put(origin, "paint", drawn.frame, records)
-        for prompt in prompts:
-            self._take_mask(prompt)
+        self._steps.update(dict.fromkeys(places, self._note(drawn.title, gone, drawn.prompts)))
+        self._put(places[0], "paint", drawn.frame, drawn.records)
+        for place in places:
+            self.layers.discard(about(*place))
+        for prompt in drawn.prompts:
+            self._add(prompt)
+        for object_id in drawn.erased:
+            self.ask_again(object_id, drawn.frame)
 
     def _on_edit(self, gone: list[Drawn], come: list[Drawn]) -> None:
         """Ask for what the user's clicks and boxes change."""
@@ -375,14 +379,6 @@ class OpenMovie:
         self.noted.emit()
         self.changed.emit(set())
         return step
-
-    def _take_mask(self, prompt: MaskPrompt) -> None:
-        """Have painted pixels taken up as the prompt on a frame; when all are erased, as none."""
-        self.layers.discard(about(prompt.object_id, prompt.frame))
-        if prompt.bits:
-            self._add(prompt)
-        else:
-            self.ask_again(prompt.object_id, prompt.frame)
 
     def _add(self, prompt: Prompt) -> None:
         """Have a prompt answered."""

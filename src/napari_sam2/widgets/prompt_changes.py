@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from napari_sam2.editing.change import Change
-from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+from napari_sam2.prompts import BoxPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:
     from napari_sam2.planes import PlaneGrid
@@ -23,10 +23,7 @@ def change_prompts(
         if prompt in store.on(prompt.object_id, prompt.frame):
             store.remove(prompt)
     for prompt in come:
-        if isinstance(prompt, MaskPrompt) and not prompt.bits:
-            store.clear(prompt.object_id, prompt.frame)
-        else:
-            store.add(prompt)
+        store.add(prompt)
     groups = {place: (old, store.on(*place)) for place, old in before.items()}
     # Joined to an empty change: places where nothing differs drop out.
     return Change(title).then(Change(title, prompts=groups))

@@ -46,9 +46,14 @@ def loading_status(message: ModelLoading) -> Status:
     return Status(f"Downloading {message.name}: {done:.0f} of {total:.0f} MB", "busy")
 
 
-def answer_status(answer: Predicted, frame: str) -> Status:
-    """Describe the mask that a click gave on a frame, which is called so."""
+def answer_status(answer: Predicted, frame: str, *, is_absent: bool = False) -> Status:
+    """Describe the mask that a click gave on a frame, which is called so.
+
+    `is_absent` tells that the user has said that there is none.
+    """
     where = f"Object {answer.object_id}, {frame}"
+    if is_absent:
+        return Status(f"{where}: not there, as you said")
     if answer.record is None:
         return Status(f"{where}: cleared")
     if not answer.record.visible:
