@@ -270,6 +270,11 @@ class PromptStore:
         """Frames with prompts of an object, ascending."""
         return tuple(sorted(frame for owner, frame in list(self._groups) if owner == object_id))
 
+    def shown_on(self, object_id: int) -> tuple[int, ...]:
+        """Frames on which prompts show an object, ascending: not those on which it is absent."""
+        frames = self.frames(object_id)
+        return tuple(frame for frame in frames if not say_absent(self.on(object_id, frame)))
+
     def object_ids(self) -> tuple[int, ...]:
         """Objects that have prompts, ascending."""
         return tuple(sorted({owner for owner, _ in list(self._groups)}))

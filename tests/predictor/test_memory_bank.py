@@ -46,6 +46,10 @@ def test_a_frame_that_was_said_to_be_empty_counts_among_the_frames_before() -> N
     assert bank.select(7, 1, (20, None), [6]).spatial == ((0, 3), (8, 3), (5, 1), (6, 0))
     assert bank.select(12, 1, (20, None), [9, 10, 11]).spatial[:2] == ((0, 3), (8, 3))
     assert 5 not in bank.select(12, 1, (20, None), [9, 10, 11]).frames
+    entered = bank_with([6], [])
+    entered.commit(5, memory(), (MaskPrompt(1, 5, np.zeros((8, 8))),))
+    assert 5 not in entered.select(7, 1, (20, None), []).frames, "it has come since"
+    assert 5 in entered.select(4, -1, (20, None), []).frames
     alone = MemoryBank(window=3, pointer_window=5)
     alone.commit(5, memory(), (MaskPrompt(1, 5, np.zeros((8, 8))),))
     assert alone.select(9, 1, (20, None), []).spatial == ((5, 3),)

@@ -86,6 +86,16 @@ class TestBoth:
                 assert session.masklets.record(one.object_id, result.frame) is not None
         assert len(results) <= count_results(session, PropagateOptions())
 
+    def test_where_it_is_said_to_be_absent_it_is_not_and_elsewhere_it_is(self, stacks, bundled):
+        session = opened(stacks[0], CLICKS[0])
+        for time, z in ((1, 2), (2, 5)):  # the rim of one stack, the middle of the next
+            session.add(MaskPrompt(1, GRID.plane(time, z), np.zeros((SIDE, SIDE), bool)))
+        list(bundled.propagate(session))
+        assert not session.masklets.mask(1, GRID.plane(1, 2)).any()
+        assert not session.masklets.mask(1, GRID.plane(2, 5)).any()
+        assert iou(session, stacks[1], 1, 0) > 0.6
+        assert iou(session, stacks[1], 1, 1) > 0.6
+
     def test_backward_comes_to_the_same_cells(self, stacks, bundled):
         session = opened(stacks[0], PointPrompt(1, GRID.plane(2, 5), (22, 20)))
         list(bundled.propagate(session, PropagateOptions(direction="backward", start=1)))

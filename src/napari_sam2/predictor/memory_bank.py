@@ -144,11 +144,15 @@ class MemoryBank:
             All prompted frames (or the nearest), the ``window`` frames before, and the pointers
             of prompted frames in the past and of the ``pointer_window`` frames before. A frame on
             which somebody said that the object is absent tells nothing of how it looks: it counts
-            among the frames before alone.
+            among the frames before alone, and it and those before it only until the next frame on
+            which somebody said where the object is.
         """
         num_frames, max_prompted = limits
-        chosen = closest_prompted(frame, self._seen(), max_prompted)
+        seen = self._seen()
+        chosen = closest_prompted(frame, seen, max_prompted)
         usable = (set(known) | set(self.prompted)) - set(chosen)
+        over = self._over_by(frame, step, seen)
+        usable = {f for f in usable if over is None or (f - over) * step > 0}
         spatial = [(f, self.window) for f in chosen]
         for distance in range(self.window, 0, -1):
             if (past := frame - step * distance) in usable:
@@ -158,6 +162,13 @@ class MemoryBank:
             if (past := frame - step * distance) in usable:
                 pointers.append((past, distance))
         return Selection(tuple(spatial), tuple(pointers))
+
+    def _over_by(self, frame: int, step: int, seen: list[int]) -> int | None:
+        """Return the last frame of an absence that has ended on the way to a frame, if there is."""
+        ways = [f * step for f in seen if f * step < frame * step]
+        absent = set(self.prompted) - set(seen)
+        ended = [f * step for f in absent if ways and f * step < max(ways)]
+        return max(ended) * step if ended else None
 
     def _seen(self) -> list[int]:
         """Return the prompted frames that show the object; all of them where none does."""

@@ -47,7 +47,7 @@ class PlaneLine:
     @property
     def objects(self) -> tuple[int, ...]:
         """The objects that have something to start from here."""
-        return tuple(i for i in self._objects if self.line.prompts.frames(i))
+        return tuple(i for i in self._objects if self.line.prompts.shown_on(i))
 
     def seed(self, object_id: int, plane: int) -> bool:
         """Let an object start from the mask that it has on a plane; whether it has one."""

@@ -8,7 +8,6 @@ from itertools import pairwise
 
 from napari_sam2.predictor.options import PropagateOptions
 from napari_sam2.predictor.session import VideoSession
-from napari_sam2.prompts import say_absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +90,13 @@ def plan_runs(session: VideoSession, options: PropagateOptions) -> tuple[Run, ..
     return tuple(runs)
 
 
-def _seen_on(session: VideoSession, object_id: int) -> list[int]:
+def _seen_on(session: VideoSession, object_id: int) -> tuple[int, ...]:
     """Return the frames on which somebody said where an object is; where it is not, if that is all.
 
     Nothing can be followed from a frame that it is not on.
     """
-    frames = session.prompts.frames(object_id)
-    seen = [f for f in frames if not say_absent(session.prompts.on(object_id, f))]
-    return seen or list(frames)
+    prompts = session.prompts
+    return prompts.shown_on(object_id) or prompts.frames(object_id)
 
 
 def _ends(prompted: Sequence[int], last: int) -> list[int]:

@@ -14,7 +14,7 @@ from napari_sam2.predictor.plane_line import EMPTY, PlaneLine, largest_on
 from napari_sam2.predictor.results import FrameResult, ObjectResult
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.stack_state import StackState
-from napari_sam2.prompts import MaskPrompt
+from napari_sam2.prompts import MaskPrompt, say_absent
 
 if TYPE_CHECKING:
     from napari_sam2.predictor.video import VideoPredictor
@@ -187,7 +187,8 @@ class VolumeRun:
         """Find an object at a time in the slice where it was before."""
         chain, z = self._chains[object_id], self._state.slices[object_id]
         plane, record = chain.step(time, step, z)
-        if not self._session.locks.holds(object_id, plane):
+        is_said = say_absent(self._session.prompts.on(object_id, plane))
+        if not (is_said or self._session.locks.holds(object_id, plane)):
             self._session.masklets.write(object_id, plane, record)
         self._state.handed[object_id] = plane
         result = ObjectResult(object_id, plane, record)
@@ -257,6 +258,7 @@ def times_of(grid: PlaneGrid, options: PropagateOptions) -> tuple[int, int]:
 
 
 def _prompted_times(session: VideoSession, object_id: int) -> list[int]:
-    """Return the times at which an object has prompts, ascending; it has some."""
-    grid = grid_of(session.frames)
-    return sorted({grid.place(frame)[0] for frame in session.prompts.frames(object_id)})
+    """Return the times at which prompts show an object, ascending; some say where it is not."""
+    grid, prompts = grid_of(session.frames), session.prompts
+    frames = prompts.shown_on(object_id) or prompts.frames(object_id)
+    return sorted({grid.place(frame)[0] for frame in frames})

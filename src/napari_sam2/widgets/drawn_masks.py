@@ -44,10 +44,11 @@ class DrawnMasks:
     @property
     def prompts(self) -> list[MaskPrompt]:
         """The masks as prompts, without those that were erased."""
+        erased = self.erased
         return [
             MaskPrompt(owner, self.frame, mask)
             for owner, mask in self.masks.items()
-            if owner not in self.erased
+            if owner not in erased
         ]
 
     @property
@@ -106,7 +107,7 @@ def absent(document: Document, object_id: int, frame: int) -> DrawnMasks:
     if object_id not in document.object_ids:
         raise ValueError(f"there is no object {object_id} that could be absent: click on it first")
     title = f"object {object_id} absent on {document.grid.name(frame)}"
-    if object_id in (held := held_on(document, frame)):
-        return DrawnMasks(title, frame, {}, held & {object_id}, says_absent=True)
+    if document.info(object_id).holds(frame):
+        return DrawnMasks(title, frame, {}, frozenset({object_id}), says_absent=True)
     nothing = np.zeros(document.masklets.shape[1:], bool)
     return DrawnMasks(title, frame, {object_id: nothing}, says_absent=True)
