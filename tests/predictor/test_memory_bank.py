@@ -48,8 +48,9 @@ def test_a_frame_that_was_said_to_be_empty_counts_among_the_frames_before() -> N
     assert 5 not in bank.select(12, 1, (20, None), [9, 10, 11]).frames
     entered = bank_with([6], [])
     entered.commit(5, memory(), (MaskPrompt(1, 5, np.zeros((8, 8))),))
-    assert 5 not in entered.select(7, 1, (20, None), []).frames, "it has come since"
-    assert 5 in entered.select(4, -1, (20, None), []).frames
+    entered.push(4, memory())
+    assert entered.select(7, 1, (20, None), [4]).spatial == ((6, 3),), "it has come since"
+    assert entered.select(4, -1, (20, None), []).spatial == ((6, 3), (5, 0))
     alone = MemoryBank(window=3, pointer_window=5)
     alone.commit(5, memory(), (MaskPrompt(1, 5, np.zeros((8, 8))),))
     assert alone.select(9, 1, (20, None), []).spatial == ((5, 3),)
