@@ -27,7 +27,6 @@ from napari_sam2.training.finetune_options import FineTuneOptions
 from napari_sam2.training.finetune_result import Report, publish, refuse_taken
 from napari_sam2.training.finetune_rounds import Rounds
 from napari_sam2.training.finetune_state import CHECKPOINT
-from napari_sam2.training.finetune_windows import Windows
 from napari_sam2.training.unroll import Plan, Unroller
 
 OPTIONS = FineTuneOptions(
@@ -248,44 +247,6 @@ class TestRounds:
             standing = run.train().standing
             assert standing.rounds.finished >= 2
             assert standing.best.score() == pytest.approx(last if is_kept else 0.7)
-
-    @pytest.mark.parametrize(("after", "teaches"), [(0.6, True), (0.4, False)])
-    def test_what_was_kept_back_teaches_once_it_has_measured(
-        self, after, teaches, tmp_path, monkeypatch
-    ):
-        run = self.run(tmp_path, validations=1, patience=0)
-        both = replace(disks(), name="both")
-        run.lessons = replace(lessons(), validation=(disks(),), everything=(both,))
-        asked, cut = [], {}
-        scores = itertools.chain([0.5], itertools.repeat(after))
-
-        def scored(weights: object = None) -> Figures:
-            asked.append(run.standing.step)
-            return Figures(*[next(scores)] * 4)
-
-        of = Windows.of_step
-        monkeypatch.setattr(run, "_measure", scored)
-        monkeypatch.setattr(
-            Windows, "of_step", lambda one, s: cut.update({s: one.clips.movies}) or of(one, s)
-        )
-        outcome = run.train()
-        assert asked[:2] == [0, 3], "at the start, and when the first round has ended"
-        names = {step: movies[0].name for step, movies in cut.items()}
-        assert set(names.values()) == ({"disks", "both"} if teaches else {"disks"})
-        assert names[2] == "disks"
-        assert names[3] == ("both" if teaches else "disks")
-        assert outcome.standing.rounds.is_whole is teaches
-        if teaches:
-            assert asked == [0, 3], "what teaches measures no more"
-            assert outcome.standing.best.score() == pytest.approx(0.6)
-            best = outcome.standing.best_weights
-            measured, made = weights(outcome.measured), weights(outcome.model)
-            assert all(torch.equal(measured[name], value) for name, value in best.items())
-            assert changed(measured, made)
-            again = self.run(tmp_path, validations=1, patience=0, minutes=11 / 60)
-            again.lessons = run.lessons
-            again.resume()
-            assert again._windows.clips.movies[0].name == "both"
 
     def test_more_minutes_are_more_rounds(self, tmp_path):
         first = self.run(tmp_path)

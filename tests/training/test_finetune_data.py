@@ -59,8 +59,6 @@ class TestSplit:
         assert (len(train), annotated_frames(train)) == (7, [0, 2, 4, 6])
         assert (len(kept), annotated_frames(kept), measured_frames(kept)) == (4, [0, 3], [3])
         assert np.array_equal(kept.images, square(10).images[6:])
-        (whole,) = found.everything
-        assert len(whole) == 10
 
     def test_a_single_frame_kept_back_tells_how_well_a_network_tracks(self, tmp_path):
         entry = replace(write(tmp_path, "a", 10), frames="0,2,4,6,9")
@@ -90,8 +88,6 @@ class TestSplit:
         assert len(names[0]) == 4
         assert not names[0] & names[1]
         assert all(len(movie) == 5 for movie in (*found.train, *found.validation))
-        assert {movie.name for movie in found.everything} == names[0] | names[1]
-        assert "which teach in later rounds" in found.describe()[1]
         again = read_lessons(entries[::-1], tmp_path, 0.2)
         assert {movie.name for movie in again.validation} == names[1]
 
@@ -99,7 +95,6 @@ class TestSplit:
         entries = [write(tmp_path, "a", 5), replace(write(tmp_path, "b", 5), use="validate")]
         found = read_lessons(entries, tmp_path, 0.2)
         assert [movie.name for movie in found.validation] == ["b_images"]
-        assert not found.everything
         with pytest.raises(ValueError, match="nothing is left to learn"):
             read_lessons(entries[1:], tmp_path, 0.2)
 

@@ -104,9 +104,9 @@ def _report(run: FineTuning, outcome: Outcome) -> Report:
     if not kept:
         return Report(None, None)
     runtime, sample = Runtime(run.runtime.device), Sample(objects=48, followed=16, frames=20)
-    models = (load_model(run.options.start), outcome.measured)
+    models = (load_model(run.options.start), outcome.model)
     before, after = (measure(m.to(runtime.device), kept, runtime, sample) for m in models)
-    return Report(before, after, outcome.standing.rounds.is_whole)
+    return Report(before, after)
 
 
 def _publish(options: FineTuneOptions, lessons: Lessons, outcome: Outcome, report: Report) -> None:

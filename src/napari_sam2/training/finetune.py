@@ -8,6 +8,7 @@ validation; and a limit in minutes, because somebody is waiting.
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,11 +24,10 @@ from napari_sam2.training.finetune_data import Lessons, SparseClips, count_masks
 from napari_sam2.training.finetune_learner import Learner, choose_runtime
 from napari_sam2.training.finetune_measure import Figures, Sample, measure
 from napari_sam2.training.finetune_options import FineTuneOptions
-from napari_sam2.training.finetune_rounds import has_time, rate_at, steps_of_a_round
+from napari_sam2.training.finetune_rounds import has_time, steps_of_a_round
 from napari_sam2.training.finetune_state import (
     CHECKPOINT,
     Standing,
-    check_room,
     load_checkpoint,
     save_checkpoint,
 )
@@ -41,6 +41,7 @@ from napari_sam2.training.unroll import Step, Unroller
 
 __all__ = ["FineTuning", "Outcome", "Progress", "fine_tune"]
 
+_WARMUP, _FINAL_RATE = 0.04, 0.05
 _CHECKPOINT_SECONDS = 120.0
 _LOG_STEPS = 10
 #: Weight of staying as it was on frames without a prompt, over that of learning where there is one.
@@ -88,15 +89,12 @@ class Outcome:
     model : SAM2
         A plain network, adapters merged, on the CPU: the best one by validation, or the last one
         where nothing validates.
-    measured : SAM2
-        The one that may be measured on what was kept back: the same, unless that has taught since.
     standing : Standing
     is_complete : bool
         False if the run was stopped and can be gone on with.
     """
 
     model: SAM2
-    measured: SAM2
     standing: Standing
     is_complete: bool
 
@@ -166,8 +164,10 @@ class FineTuning:
     def __post_init__(self) -> None:
         """Check everything that can be checked before the first step."""
         self.runtime = choose_runtime(self.options)
-        SparseClips(self.lessons.train).batch(np.random.default_rng(0), 1, 1, 1)
+        clips = SparseClips(self.lessons.train)
+        clips.batch(np.random.default_rng(0), 1, 1, 1)
         self._data = self.lessons.fingerprint()
+        self._round_steps = steps_of_a_round(self.options, count_masks(self.lessons.train))
         model = load_model(self.options.start).train()
         self.learner = Learner.of(model.to(self.runtime.device), self.options)
         # How objects are followed is not to be learned where the memory rests, nor forgotten.
@@ -175,16 +175,15 @@ class FineTuning:
         if not self.learner.memory_learns:
             self._teacher = load_model(self.options.start).to(self.runtime.device)
         self.folder.mkdir(parents=True, exist_ok=True)
-        check_room(self.folder, 20 * self.learner.count())
+        _check_room(self.folder, 20 * self.learner.count())
         self._losses: list[float] = []
-        self._open_round()
+        self._windows = Windows(clips, self.options, self.learner, self.runtime)
         self._is_stopping = False
         self._saved = self._unsaved = 0.0
 
     def resume(self) -> None:
         """Go on from the folder's checkpoint; raises if there is none or it is of another run."""
         self.standing = load_checkpoint(self.folder, self.learner, self.options, self._data)
-        self._open_round()
 
     @property
     def has_checkpoint(self) -> bool:
@@ -224,10 +223,8 @@ class FineTuning:
         best = self.standing.best_weights
         if best is None and self.standing.before is None:
             best = self._learned()
-        model = measured = self.learner.merged(best or self._start()).to("cpu")
-        if self.standing.rounds.is_whole:
-            model = self.learner.merged(self._learned()).to("cpu")
-        return Outcome(model, measured, self.standing, is_complete)
+        merged = self.learner.merged(best or self._start())
+        return Outcome(merged.to("cpu"), self.standing, is_complete)
 
     def _start(self) -> dict[str, torch.Tensor]:
         """Return the parameters that the run began with, for one that gained nothing."""
@@ -259,23 +256,11 @@ class FineTuning:
             return
         if not rounds.is_resting:
             rounds.end(self.learner.averaged())
-        if not has_time(*self._course()):
-            return
-        if self.lessons.everything and not rounds.is_whole:
-            self._timed(self._validate)
-        has_gained = standing.best_weights is not None
-        is_whole = has_gained and bool(self.lessons.everything)
-        rounds.begin(standing.step, standing.elapsed, is_whole=is_whole)
-        model = load_model(self.options.start).train()
-        self.learner = Learner.of(model.to(self.runtime.device), self.options)
-        self._open_round()
-
-    def _open_round(self) -> None:
-        """Take up what teaches in the present round."""
-        lessons, options = self.lessons, self.options
-        movies = lessons.everything if self.standing.rounds.is_whole else lessons.train
-        self._round_steps = steps_of_a_round(options, count_masks(movies))
-        self._windows = Windows(SparseClips(movies), options, self.learner, self.runtime)
+        if has_time(*self._course()):
+            rounds.begin(standing.step, standing.elapsed)
+            model = load_model(self.options.start).train()
+            self.learner = Learner.of(model.to(self.runtime.device), self.options)
+            self._windows.learner = self.learner
 
     def _learned(self) -> dict[str, torch.Tensor]:
         return self.standing.rounds.so_far(self.learner.averaged(), self._round_done())
@@ -286,8 +271,7 @@ class FineTuning:
 
     def _is_due(self) -> bool:
         due = (self.standing.measured + 1) / self.options.validations
-        may_measure = self.lessons.validation and not self.standing.rounds.is_whole
-        return bool(may_measure) and self._done() >= due
+        return bool(self.lessons.validation) and self._done() >= due
 
     def _timed(self, act: Callable[[], None]) -> None:
         started = self.clock()
@@ -302,7 +286,7 @@ class FineTuning:
         if loss is None:
             return
         loss.backward()
-        rate = options.learning_rate * rate_at(self._round_done())
+        rate = options.learning_rate * _rate_at(self._round_done())
         if self.learner.update(rate, options, step - self.standing.rounds.first_step):
             self._losses.append(float(loss.detach()))
         if self.standing.step % _LOG_STEPS == 0:
@@ -396,3 +380,21 @@ def _step_loss(step: Step, weights: LossWeights) -> torch.Tensor | None:
 def _recipe() -> TrainOptions:
     """Return the losses and prompts of a lesson; every first click is asked again."""
     return replace(second_stage(), asked_again=1.0)
+
+
+def _rate_at(done: float) -> float:
+    """Return the share of the peak rate: a short rise, then one cosine."""
+    if done < _WARMUP:
+        return 0.1 + 0.9 * done / _WARMUP
+    along = (done - _WARMUP) / (1.0 - _WARMUP)
+    return _FINAL_RATE + (1.0 - _FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * along))
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    """Refuse to start where a checkpoint would not fit, the old and the new one side by side."""
+    free = shutil.disk_usage(folder).free
+    if 2 * needed > free:
+        raise OSError(
+            f"a checkpoint needs {needed / 2**20:.0f} MiB, two of them have to fit, and "
+            f"{free / 2**20:.0f} MiB are free in {folder}: make room or choose another folder"
+        )

@@ -35,27 +35,22 @@ _CROWDED = 0.8
 
 @dataclass(frozen=True)
 class Lessons:
-    """What teaches and what measures; no frame does both at a time.
+    """What teaches and what measures; no frame does both.
 
     Attributes
     ----------
     train, validation : tuple of LabelledMovie
         Validation may be empty.
-    everything : tuple of LabelledMovie
-        What teaches once it has been measured what the rest taught: `train`, and what was kept back
-        for nothing but that. Empty where a person chose what measures.
     """
 
     train: tuple[LabelledMovie, ...]
     validation: tuple[LabelledMovie, ...] = ()
-    everything: tuple[LabelledMovie, ...] = ()
 
     def describe(self) -> list[str]:
         """Return a line about what teaches and one about what measures."""
         lines = [f"learns from {_count(self.train)}"]
         kept = _count(self.validation) if self.validation else "nothing: no frame is kept back"
-        later = ", which teach in later rounds" if self.everything else ""
-        return [*lines, f"measures on {kept}{later}"]
+        return [*lines, f"measures on {kept}"]
 
     def fingerprint(self) -> list[str]:
         """Return a text for each movie that changes when its images or labels do."""
@@ -91,15 +86,13 @@ def read_lessons(entries: Sequence[DataEntry], base: Path, share: float) -> Less
     if movies["validate"] or share == 0:
         return Lessons((*movies["train"], *movies["auto"]), tuple(movies["validate"]))
     kept = _choose_kept(movies["auto"], share)
-    everything = (*movies["train"], *movies["auto"])
     if kept:
         taught = [movie for movie in movies["auto"] if movie not in kept]
-        return Lessons((*movies["train"], *taught), tuple(kept), everything)
+        return Lessons((*movies["train"], *taught), tuple(kept))
     if len(movies["auto"]) == 1:
         first, last = _split_frames(movies["auto"][0], share)
-        if last is not None:
-            return Lessons((*movies["train"], first), (last,), everything)
-    return Lessons(everything)
+        return Lessons((*movies["train"], first), () if last is None else (last,))
+    return Lessons((*movies["train"], *movies["auto"]))
 
 
 def annotated_frames(movie: LabelledMovie) -> list[int]:

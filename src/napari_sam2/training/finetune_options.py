@@ -76,7 +76,7 @@ class FineTuneOptions:
     frames_a_step: int = _option(8, "Frames a step", "Frames in a step of clips", 2, 256)
     objects_a_window: int = _option(3, "Objects a window", "Objects asked for at once", 1, 64)
     validation: float = _option(
-        0.2, "Kept back", "Share of the data that measures, and teaches only after that", 0, 0.5
+        0.2, "Kept back", "Share of the data that measures and never teaches", 0, 0.5
     )
     validations: int = _option(
         4, "Validations", "How often the network is measured on the way", 1, 1000

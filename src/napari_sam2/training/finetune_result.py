@@ -27,13 +27,10 @@ class Report:
     ----------
     before, after : Figures or None
         None where nothing was kept back.
-    has_rejoined : bool
-        Whether what was kept back has taught since.
     """
 
     before: Figures | None
     after: Figures | None
-    has_rejoined: bool = False
 
     def table(self) -> str:
         """Return a Markdown table, or a line that says why there is none."""
@@ -45,11 +42,6 @@ class Report:
             f"| {name} | {value:.3f} | {after.get(name, float('nan')):.3f} |"
             for name, value in self.before.describe().items()
         ]
-        if self.has_rejoined:
-            lines += [
-                "",
-                "Measured before these data taught, too: the network has learned from them since.",
-            ]
         return "\n".join(lines) + "\n"
 
 

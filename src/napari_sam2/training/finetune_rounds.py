@@ -7,7 +7,6 @@ on chance (Wortsman et al., "Model soups", ICML 2022).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -15,9 +14,7 @@ from torch import Tensor
 
 from napari_sam2.training.finetune_options import FineTuneOptions
 
-__all__ = ["Rounds", "has_time", "rate_at", "steps_of_a_round"]
-
-_WARMUP, _FINAL_RATE = 0.04, 0.05
+__all__ = ["Rounds", "has_time", "steps_of_a_round"]
 
 #: Steps that few masks are good for, however few.
 _LEAST_STEPS = 200
@@ -39,8 +36,6 @@ class Rounds:
         Seconds that had been spent by then.
     is_resting : bool
         Whether a round has ended and no other one begun.
-    is_whole : bool
-        Whether the present round learns from what was kept back, too.
     learned : dict of str to Tensor, or None
         Mean of the parameters that the finished rounds led to, by name.
     """
@@ -49,7 +44,6 @@ class Rounds:
     first_step: int = 0
     began: float = 0.0
     is_resting: bool = False
-    is_whole: bool = False
     learned: dict[str, Tensor] | None = None
 
     def end(self, weights: dict[str, Tensor]) -> None:
@@ -58,10 +52,9 @@ class Rounds:
         self.finished += 1
         self.is_resting = True
 
-    def begin(self, step: int, elapsed: float, *, is_whole: bool) -> None:
+    def begin(self, step: int, elapsed: float) -> None:
         """Start a round from the network that the run began with."""
         self.first_step, self.began, self.is_resting = step, elapsed, False
-        self.is_whole = is_whole
 
     def with_another(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the mean of what was learned so far and of one more round."""
@@ -112,11 +105,3 @@ def steps_of_a_round(options: FineTuneOptions, masks: int) -> float:
 def has_time(step: int, elapsed: float, steps: float, budget: float) -> bool:
     """Say whether another round of so many steps is worth beginning; as for `Rounds.done`."""
     return budget - elapsed >= _LEAST_PART * steps * elapsed / max(step, 1)
-
-
-def rate_at(done: float) -> float:
-    """Return the share of the peak rate: a short rise, then one cosine."""
-    if done < _WARMUP:
-        return 0.1 + 0.9 * done / _WARMUP
-    along = (done - _WARMUP) / (1.0 - _WARMUP)
-    return _FINAL_RATE + (1.0 - _FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * along))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
@@ -18,7 +17,7 @@ from napari_sam2.training.finetune_measure import Figures
 from napari_sam2.training.finetune_options import FineTuneOptions
 from napari_sam2.training.finetune_rounds import Rounds
 
-__all__ = ["CHECKPOINT", "Standing", "check_room", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CHECKPOINT", "Standing", "load_checkpoint", "save_checkpoint"]
 
 CHECKPOINT = "checkpoint.pt"
 _FREE = {"minutes", "steps", "passes", "device", "precision", "patience", "validations"}
@@ -146,16 +145,6 @@ def _refuse_other(
         raise ValueError(
             f"{path} belongs to another configuration: {'; '.join(differ)}. Go on with the old "
             "one, or start again with overwriting or in another folder"
-        )
-
-
-def check_room(folder: Path, needed: int) -> None:
-    """Refuse to start where a checkpoint would not fit, the old and the new one side by side."""
-    free = shutil.disk_usage(folder).free
-    if 2 * needed > free:
-        raise OSError(
-            f"a checkpoint needs {needed / 2**20:.0f} MiB, two of them have to fit, and "
-            f"{free / 2**20:.0f} MiB are free in {folder}: make room or choose another folder"
         )
 
 
