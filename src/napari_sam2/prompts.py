@@ -275,6 +275,14 @@ class PromptStore:
         frames = self.frames(object_id)
         return tuple(frame for frame in frames if not say_absent(self.on(object_id, frame)))
 
+    def starts(self, object_id: int) -> tuple[int, ...]:
+        """Frames that an object is followed from, ascending.
+
+        Nothing can be followed from where it is not: those are frames on which prompts show it, or
+        all with prompts where none does.
+        """
+        return self.shown_on(object_id) or self.frames(object_id)
+
     def object_ids(self) -> tuple[int, ...]:
         """Objects that have prompts, ascending."""
         return tuple(sorted({owner for owner, _ in list(self._groups)}))

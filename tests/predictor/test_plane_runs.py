@@ -88,13 +88,24 @@ class TestBoth:
 
     def test_where_it_is_said_to_be_absent_it_is_not_and_elsewhere_it_is(self, stacks, bundled):
         session = opened(stacks[0], CLICKS[0])
-        for time, z in ((1, 2), (2, 5)):  # the rim of one stack, the middle of the next
-            session.add(MaskPrompt(1, GRID.plane(time, z), np.zeros((SIDE, SIDE), bool)))
-        list(bundled.propagate(session))
-        assert not session.masklets.mask(1, GRID.plane(1, 2)).any()
-        assert not session.masklets.mask(1, GRID.plane(2, 5)).any()
+        absent = [GRID.plane(1, 2), GRID.plane(2, 4)]  # at the rim; where it is handed over
+        for plane in absent:
+            session.add(MaskPrompt(1, plane, np.zeros((SIDE, SIDE), bool)))
+        results = list(bundled.propagate(session))
+        assert not any(session.masklets.mask(1, plane).any() for plane in absent)
+        shown = [r.objects[0].record.visible for r in results if r.frame in absent]
+        assert shown, "they are visited"
+        assert not any(shown), "nobody is told otherwise"
         assert iou(session, stacks[1], 1, 0) > 0.6
         assert iou(session, stacks[1], 1, 1) > 0.6
+        assert any(session.masklets.mask(1, p).any() for p in GRID.along_z(2))
+
+    def test_at_a_time_at_which_no_plane_shows_it_it_is_gone(self, stacks, bundled):
+        session = opened(stacks[0], CLICKS[0])
+        for plane in GRID.along_z(1):
+            session.add(MaskPrompt(1, plane, np.zeros((SIDE, SIDE), bool)))
+        list(bundled.propagate(session))
+        assert not any(session.masklets.mask(1, p).any() for p in GRID.along_z(1))
 
     def test_backward_comes_to_the_same_cells(self, stacks, bundled):
         session = opened(stacks[0], PointPrompt(1, GRID.plane(2, 5), (22, 20)))

@@ -30,9 +30,9 @@ def test_the_window_is_never_blocked_while_frames_are_encoded_and_tracked(
             click_and_track(widget, qtbot, (start, y + 480, x + 480), start + 16, heart, scrub)
         )
         assert set(range(start, start + 17)) <= set(controller.layers.masklets.frames(1))
-        if max(longest[-1]) < LONGEST:
+        # One of three may be the machine's: drawing without a graphics card, a full collection.
+        if sum(max(one) < LONGEST for one in longest) == 2:
             return
-    # What the code does it does each time; what a busy machine does, not three times in a row.
     pytest.fail(f"the window was held up while encoding and while tracking: {longest} seconds")
 
 

@@ -29,7 +29,7 @@ class Patience:
     def note(self, result: FrameResult) -> None:
         """Look at what was seen on a frame."""
         for one in result.objects:
-            hidden = self._hidden.get(one.object_id, 0)
+            hidden = self._count(one.object_id, result.frame)
             self._hidden[one.object_id] = 0 if one.record.visible else hidden + 1
 
     def recall(self) -> None:
@@ -51,9 +51,7 @@ class Patience:
 
     def holds(self, object_id: int, frame: int) -> bool:
         """Whether an object is still looked for on a frame."""
-        if self._session.prompts.on(object_id, frame - self._run.step):
-            self._hidden[object_id] = 0  # between two prompts the pass begins anew
-        if self._limit is None or self._hidden.get(object_id, 0) < self._limit:
+        if self._limit is None or self._count(object_id, frame) < self._limit:
             return True
         prompted = self._session.prompts.frames(object_id)
         return any((other - frame) * self._run.step >= 0 for other in prompted)
@@ -61,3 +59,12 @@ class Patience:
     def is_over(self, frame: int) -> bool:
         """Whether no object is looked for on a frame and later."""
         return not any(self.holds(object_id, frame) for object_id in self._hidden)
+
+    def _count(self, object_id: int, frame: int) -> int:
+        """Return for how many frames before this one an object was hidden.
+
+        A pass begins anew behind each prompt: it may have leapt there from another one.
+        """
+        if self._session.prompts.on(object_id, frame - self._run.step):
+            return 0
+        return self._hidden.get(object_id, 0)

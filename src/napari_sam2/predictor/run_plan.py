@@ -73,41 +73,32 @@ def plan_runs(session: VideoSession, options: PropagateOptions) -> tuple[Run, ..
     objects = [i for i in _objects(session, options) if i not in session.locks.whole]
     steps = {"forward": (1,), "backward": (-1,), "both": (1, -1)}[options.direction]
     runs = []
+    starts = {i: session.prompts.starts(i) for i in objects}
+    back: dict[int, frozenset[int]] = {}
+    if options.direction == "both":
+        starts = {i: _within_reach(frames, last) for i, frames in starts.items()}
+        back = {i: _nearer_to_the_next(starts[i], first, last) for i in objects}
     for step in steps:
-        choose = min if step == 1 else max
-        anchors = {i: choose(_seen_on(session, i)) for i in objects}
+        anchors = {i: frames[0 if step == 1 else -1] for i, frames in starts.items()}
         skipped = {i: _kept(session, i, options.resume) for i in objects}
         order = range(first, last + 1) if step == 1 else range(last, first - 1, -1)
-        if options.direction == "both":
-            for i in objects:
-                ends = _ends(_seen_on(session, i), last)
-                back = _nearer_to_the_next(ends, first, last)
-                anchors[i] = ends[0 if step == 1 else -1]
-                skipped[i] |= back if step == 1 else frozenset(order) - back
+        for i, reached in back.items():
+            skipped[i] |= reached if step == 1 else frozenset(order) - reached
         run = Run(step, tuple(order), anchors, skipped)
         if frames := tuple(f for f in order if run.objects_on(f)):
             runs.append(replace(run, frames=frames))
     return tuple(runs)
 
 
-def _seen_on(session: VideoSession, object_id: int) -> tuple[int, ...]:
-    """Return the frames on which somebody said where an object is; where it is not, if that is all.
-
-    Nothing can be followed from a frame that it is not on.
-    """
-    prompts = session.prompts
-    return prompts.shown_on(object_id) or prompts.frames(object_id)
+def _within_reach(starts: Sequence[int], last: int) -> tuple[int, ...]:
+    """Return the starts up to the end of a range, or else the first one behind it."""
+    return (starts[0], *(frame for frame in starts[1:] if frame <= last))
 
 
-def _ends(prompted: Sequence[int], last: int) -> list[int]:
-    """Return the prompted frames up to the last frame of a range, or else the first behind it."""
-    return [prompted[0], *(frame for frame in prompted[1:] if frame <= last)]
-
-
-def _nearer_to_the_next(ends: Sequence[int], first: int, last: int) -> frozenset[int]:
-    """Return the frames of a range that are reached backward, from a later one of its ends."""
-    found = set(range(first, min(ends[0], last + 1)))
-    for before, after in pairwise(ends):
+def _nearer_to_the_next(starts: Sequence[int], first: int, last: int) -> frozenset[int]:
+    """Return the frames of a range that are reached backward, each from the start behind it."""
+    found = set(range(first, min(starts[0], last + 1)))
+    for before, after in pairwise(starts):
         found.update(range(max((before + after) // 2 + 1, first), after))
     return frozenset(found)
 

@@ -184,12 +184,17 @@ class VolumeRun:
                 state.slices[object_id] = self._grid.place(plane_now)[1]
 
     def _handed_over(self, object_id: int, time: int, step: int) -> FrameResult:
-        """Find an object at a time in the slice where it was before."""
-        chain, z = self._chains[object_id], self._state.slices[object_id]
-        plane, record = chain.step(time, step, z)
-        is_said = say_absent(self._session.prompts.on(object_id, plane))
-        if not (is_said or self._session.locks.holds(object_id, plane)):
-            self._session.masklets.write(object_id, plane, record)
+        """Find an object at a time in the slice where it was before, or one beside it."""
+        z = self._state.slices[object_id]
+        plane, record = self._grid.plane(time, z), EMPTY
+        prompts = self._session.prompts
+        may_be = [p for p in self._grid.along_z(time) if not say_absent(prompts.on(object_id, p))]
+        if may_be:
+            nearest = min(may_be, key=lambda p: abs(self._grid.place(p)[1] - z))
+            _, z = self._grid.place(nearest)
+            plane, record = self._chains[object_id].step(time, step, z)
+            if not self._session.locks.holds(object_id, plane):
+                self._session.masklets.write(object_id, plane, record)
         self._state.handed[object_id] = plane
         result = ObjectResult(object_id, plane, record)
         return FrameResult(plane, (result,), self._session.generation, 0.0)
@@ -259,6 +264,5 @@ def times_of(grid: PlaneGrid, options: PropagateOptions) -> tuple[int, int]:
 
 def _prompted_times(session: VideoSession, object_id: int) -> list[int]:
     """Return the times at which prompts show an object, ascending; some say where it is not."""
-    grid, prompts = grid_of(session.frames), session.prompts
-    frames = prompts.shown_on(object_id) or prompts.frames(object_id)
-    return sorted({grid.place(frame)[0] for frame in frames})
+    grid = grid_of(session.frames)
+    return sorted({grid.place(frame)[0] for frame in session.prompts.starts(object_id)})
