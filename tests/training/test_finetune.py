@@ -94,6 +94,14 @@ class TestWhatLearns:
         assert outcome.is_complete
         assert outcome.standing.step == 4
 
+    @pytest.mark.parametrize("learn", ["decoder", "memory+decoder"])
+    def test_all_of_the_decoder_learns_where_windows_are_encoded_once(self, learn, tmp_path):
+        options = replace(OPTIONS, learn=learn, steps=6, still_share=0.5)
+        outcome = fine_tune(options, replace(lessons(), validation=()), tmp_path)
+        before, after = weights(load_model()), weights(outcome.model)
+        decoder = [name for name in before if name.startswith("sam_mask_decoder.")]
+        assert not [name for name in decoder if torch.equal(before[name], after[name])]
+
     @pytest.mark.parametrize(("learn", "times"), [("decoder", 4), ("adapters", 7)])
     def test_an_encoder_that_rests_sees_each_window_once(self, learn, times, tmp_path, monkeypatch):
         encoded = []

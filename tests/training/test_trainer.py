@@ -303,9 +303,10 @@ def test_a_resting_memory_says_the_same_and_gets_no_gradient() -> None:
     plan = Plan("click", corrected_frame=2, corrections=1, encoder_learns=False)
     learning = Unroller(model, torch.Generator().manual_seed(0)).run(*given, plan)
     resting = Unroller(model, torch.Generator().manual_seed(0), memory_learns=False)
+    model.image_encoder.requires_grad_(False)
     with torch.no_grad():
-        features = resting.encode(given[0])
-    steps = resting.run(*given, plan, features)
+        maps = resting.encode(given[0])
+    steps = resting.run(*given, plan, maps)
     for one, other in zip(learning, steps, strict=True):
         torch.testing.assert_close(one.answer.logits, other.answer.logits)
     sum(step.answer.logits.sum() for step in steps).backward()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch.nn.functional as F
@@ -63,7 +64,13 @@ class ImageEncoder(nn.Module):
         -------
         ImageFeatures
         """
-        finest, fine, middle, coarse = self.trunk(images)
+        return self.project(self.trunk(images), stride4, stride8)
+
+    def project(
+        self, maps: Sequence[Tensor], stride4: nn.Conv2d, stride8: nn.Conv2d
+    ) -> ImageFeatures:
+        """Turn the four maps of the trunk, finest first, into what `forward` returns."""
+        finest, fine, middle, coarse = maps
         to_coarse, to_middle, to_fine, to_finest = cast(list[Lateral], list(self.neck.convs))
         # Only the stride-16 map receives the coarser one from above; as in the reference.
         embedding = to_middle(middle) + F.interpolate(to_coarse(coarse), scale_factor=2.0)

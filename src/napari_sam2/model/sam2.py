@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -85,14 +86,32 @@ class SAM2(nn.Module):
         ValueError
             If the height or width is no multiple of 32.
         """
+        return self.project_maps(self.trunk_maps(images))
+
+    def trunk_maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return what the trunk alone says of views: the longest part of `encode_image`.
+
+        Returns
+        -------
+        tuple of Tensor, (b, channels of the stage, H/s, W/s)
+            At strides s of 4, 8, 16 and 32.
+
+        Raises
+        ------
+        ValueError
+            If the height or width is no multiple of 32.
+        """
         height, width = images.shape[-2:]
         if height % 32 or width % 32:
             raise ValueError(
                 f"input of {height} x {width} pixels: both must be multiples of 32; resize it"
             )
+        return tuple(self.image_encoder.trunk(images))
+
+    def project_maps(self, maps: Sequence[Tensor]) -> ImageFeatures:
+        """Return the features that `encode_image` makes of `trunk_maps`."""
         decoder = self.sam_mask_decoder
-        features: ImageFeatures = self.image_encoder(images, decoder.conv_s0, decoder.conv_s1)
-        return features
+        return self.image_encoder.project(maps, decoder.conv_s0, decoder.conv_s1)
 
     def encode_prompts(
         self,

@@ -307,7 +307,7 @@ class FineTuning:
                 self._teacher,
             )
             with self.runtime.autocast():
-                steps = unroller.run(seen.images, seen.masks, seen.annotated, plan, seen.features)
+                steps = unroller.run(seen.images, seen.masks, seen.annotated, plan, seen.maps)
             found = [_step_loss(step, weights) for step in steps]
         losses = [loss for loss in found if loss is not None]
         return torch.stack(losses).mean() if losses else None

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from napari_sam2.model.outputs import ImageFeatures
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.clips import fit_to
@@ -38,14 +37,14 @@ class Seen:
     images : Tensor, (b, T, 3, H, W)
     masks : Tensor, (b, T, N, H, W) bool
     annotated : Tensor, (b, T) bool
-    features : ImageFeatures or None
-        What the encoder says of all frames, where it says the same in every step.
+    maps : tuple of Tensor, or None
+        What the encoder's trunk says of all frames, where it says the same in every step.
     """
 
     images: torch.Tensor
     masks: torch.Tensor
     annotated: torch.Tensor
-    features: ImageFeatures | None = None
+    maps: tuple[torch.Tensor, ...] | None = None
 
 
 @dataclass
@@ -98,11 +97,17 @@ class Windows:
         return Seen(images.to(device), masks.to(device), batch.annotated.to(device))
 
     def _encode(self, seen: Seen) -> Seen:
-        """Return windows with what the image encoder says of them."""
+        """Return windows with what the trunk of the image encoder says of them.
+
+        What follows the trunk learns with the decoder: its projections of the finer maps decide
+        where outlines run.
+        """
         model, device = self.learner.model, self.runtime.device
         unroller = Unroller(model, torch.Generator(device))
         with torch.no_grad(), quick_attention(model, device), self.runtime.autocast():
-            return replace(seen, features=unroller.encode(seen.images))
+            maps = unroller.encode(seen.images)
+        # Pointwise products are all that follows, and they are of this precision.
+        return replace(seen, maps=tuple(one.to(self.runtime.dtype) for one in maps))
 
 
 def quick_attention(model: SAM2, device: torch.device) -> AbstractContextManager[None]:

@@ -155,11 +155,12 @@ class Unroller:
     features: ImageFeatures | None = None
     _memory: list[_Remembered] = field(default_factory=list)
     _expected: torch.Tensor | None = None  # (B, T, 2), in cells
+    _taught: ImageFeatures | None = None  # the teacher's, of the rows of the present frame
 
-    def encode(self, images: torch.Tensor) -> ImageFeatures:
-        """Return the features of all frames (b, T, 3, H, W) in 0..1, clip by clip."""
+    def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the trunk's maps of all frames (b, T, 3, H, W) in 0..1, clip by clip."""
         mean, std = (images.new_tensor(v).view(3, 1, 1) for v in (IMAGE_MEAN, IMAGE_STD))
-        return self.model.encode_image((images.flatten(0, 1) - mean) / std)
+        return self.model.trunk_maps((images.flatten(0, 1) - mean) / std)
 
     def run(
         self,
@@ -167,7 +168,7 @@ class Unroller:
         masks: torch.Tensor,
         annotated: torch.Tensor,
         plan: Plan,
-        features: ImageFeatures | None = None,
+        maps: tuple[torch.Tensor, ...] | None = None,
     ) -> list[Step]:
         """Return every answer on the way through a batch of clips.
 
@@ -177,8 +178,9 @@ class Unroller:
         masks : Tensor, (b, T, N, H, W) bool
         annotated : Tensor, (b, T) bool
         plan : Plan
-        features : ImageFeatures, optional
-            What `encode` said of the images, where it is known already.
+        maps : tuple of Tensor, optional
+            What `encode` said of the images, where it is known already. What the decoder makes
+            of them learns nevertheless.
 
         Returns
         -------
@@ -193,17 +195,24 @@ class Unroller:
             return []
         truth = masks[rows[:, 0], :, rows[:, 1]]  # (B, T, H, W)
         known = annotated[rows[:, 0]]  # (B, T)
-        if features is None:
+        if maps is None:
             with torch.set_grad_enabled(torch.is_grad_enabled() and plan.encoder_learns):
-                features = self.encode(images)
+                maps = self.encode(images)
+                features = self.model.project_maps(maps)
+        else:
+            features = self.model.project_maps(maps)
         self.features = features
+        with torch.no_grad():
+            taught = None if self.teacher is None else self.teacher.project_maps(maps)
         self._expected = None
         if plan.motion_told and bool(known.all()):
             cells = features.grid[0] / truth.shape[-2]
             self._expected = cells * expected_centers(truth, rows[:, 0], self.generator)
         steps: list[Step] = []
         for frame in range(frames):
-            here = features.rows(rows[:, 0] * frames + frame) if clips * frames > 1 else features
+            row = rows[:, 0] * frames + frame if clips * frames > 1 else slice(None)
+            here = features.rows(row)
+            self._taught = None if taught is None else taught.rows(row)
             is_last = frame == frames - 1
             steps += self._visit(frame, here, truth[:, frame], known[:, frame], plan, is_last)
         return steps
@@ -289,17 +298,18 @@ class Unroller:
             score = torch.where(told.isnan(), output.object_score.float(), told)
             output = replace(output, object_score=score)
         is_prompted = points is not None or earlier is not None
-        before = None if is_prompted else self._before(conditioned, features)
+        before = None if is_prompted else self._before(conditioned)
         return _Said(answer, self.model.choose(output, multimask), before)
 
-    def _before(self, conditioned: torch.Tensor, features: ImageFeatures) -> Answer | None:
+    def _before(self, conditioned: torch.Tensor) -> Answer | None:
         """Return what the teacher says of a frame without a prompt."""
-        if self.teacher is None:
+        if self.teacher is None or self._taught is None:
             return None
         with torch.no_grad():
             rows = len(conditioned)
-            prompts = self.teacher.encode_prompts(None, None, None, features.grid, rows=rows)
-            output = self.teacher.decode_all(conditioned, features, prompts)
+            grid = self._taught.grid
+            prompts = self.teacher.encode_prompts(None, None, None, grid, rows=rows)
+            output = self.teacher.decode_all(conditioned, self._taught, prompts)
         return Answer(output.logits, output.ious, output.object_score)
 
     def _remember(
