@@ -62,6 +62,16 @@ def test_an_object_that_keeps_less_than_half_is_not_there(kept, expected):
         assert (shared[1][1] <= LOST_LOGIT).all()
 
 
+@pytest.mark.parametrize(("before", "expected"), [(36, 24), (40, 0)])
+def test_an_object_that_keeps_most_of_what_it_was_is_there_whatever_else_it_claims(
+    before, expected
+):
+    """Its mask has taken in a neighbour that is larger than itself."""
+    holder, grown = crop(0, 0, 8, 8, 1), crop(0, 0, 8, 11, 6)
+    places = [place(0, 0, 8, 8), place(0, 8, 4, before // 4)]
+    assert claims(share_out([holder, grown], places)) == [64, expected]
+
+
 def test_the_certain_outbid_those_who_are_expected():
     certain = [crop(0, 0, 8, 3, np.inf)]
     assert claims(share_out([crop(0, 0, 8, 8, 5)], [place(0, 0, 8, 8)], certain)) == [40]

@@ -1,4 +1,4 @@
-"""A first click is asked again with the box of its answer, and both answers are joined."""
+"""Clicks are asked again with the box of their answer, and both answers are joined."""
 
 from dataclasses import replace
 
@@ -104,7 +104,7 @@ def test_a_candidate_that_a_person_chose_stays_what_was_shown(bundled, cpu, cell
         assert np.array_equal(chosen.mask(labels.shape), candidate.mask(labels.shape))
 
 
-def test_it_is_asked_of_first_clicks_on_new_objects_alone(bundled, cpu, cells, monkeypatch) -> None:
+def test_it_is_asked_of_clicks_on_new_objects_alone(bundled, cpu, cells, monkeypatch) -> None:
     images, labels = cells[0]
     y, x = innermost_point(labels == 1 + np.bincount(labels.ravel())[1:].argmax())
     asked = []
@@ -114,12 +114,15 @@ def test_it_is_asked_of_first_clicks_on_new_objects_alone(bundled, cpu, cells, m
     predictor.predict_frame(session, PointPrompt(1, 0, (y, x)))
     assert len(asked) == 1
     predictor.predict_frame(session, PointPrompt(1, 0, (y + 1, x)))
+    assert len(asked) == 2
     predictor.predict_frame(session, BoxPrompt(2, 0, (y - 9, x - 9, y + 9, x + 9)))
+    predictor.predict_frame(session, PointPrompt(2, 0, (y - 8, x - 8), positive=False))
     predictor.predict_frame(session, PointPrompt(3, 0, (y, x), positive=False))
-    assert len(asked) == 1
+    assert len(asked) == 2
     list(predictor.propagate(session))
     predictor.predict_frame(session, PointPrompt(1, 2, (y, x)))
-    assert len(asked) == 1, "what is remembered says what is meant"
+    predictor.predict_frame(session, PointPrompt(1, 2, (y + 1, x)))
+    assert len(asked) == 2, "what is remembered says what is meant"
     assert PredictorOptions().asks_again(bundled.config)
     assert not PredictorOptions().asks_again(PRESETS["sam2.1-tiny"])
 

@@ -173,21 +173,30 @@ class Answerer:
         answered: PromptedFrame,
         geometry: Geometry,
     ) -> PromptedFrame:
-        """Ask a first click on a new object again, with the box of its answer."""
-        prompts, click = answered.prompts, only_click(answered.prompts)
-        is_new = not self._recalls(session, object_id, frame) and (
-            _seen_before(session, object_id, frame, prompts) is None
-        )
-        is_asked = is_new and click is not None and click.positive
+        """Ask clicks on a new object again, with the box of their answer."""
+        is_asked = self._says_what_is_new(session, object_id, frame, answered.prompts)
         if not (is_asked and self._options.asks_again(self._model.config)):
             return answered
         with_box = boxed(geometry, record_of_answer(answered))
         if with_box is None:
             return answered
         features, mirror = self._features(session, frame, answered.view, is_alone=True)
-        question = self._question(with_box, features, mirror=mirror)
+        # What a first click is answered with is a guess; corrections are about what they saw.
+        is_first = only_click(answered.prompts) is not None
+        previous = None if is_first else answered.prediction.logits
+        question = self._question(with_box, features, mirror=mirror, previous=previous)
         second = answer(self._model, self._runtime, question, answered.view)
         return replace(answered, prediction=refined(answered.prediction, second))
+
+    def _says_what_is_new(
+        self, session: VideoSession, object_id: int, frame: int, prompts: tuple[Prompt, ...]
+    ) -> bool:
+        """Whether clicks alone tell of an object, and not of a mask that was there before them."""
+        clicks = [one for one in prompts if isinstance(one, PointPrompt)]
+        is_told = len(clicks) == len(prompts) and any(one.positive for one in clicks)
+        if not is_told or self._recalls(session, object_id, frame):
+            return False
+        return len(clicks) > 1 or _seen_before(session, object_id, frame, prompts) is None
 
     def _question(
         self,

@@ -24,6 +24,10 @@ _OWN = 0.5
 """Part of what it claims that an object has to keep. Chosen on synthetic movies that no network
 was trained on: more loses objects, less leaves more masks of objects that have gone."""
 
+_LEFT = 0.65
+"""Part of the area that an object had: with as much it is there, whatever else it claims. Its mask
+has taken in a neighbour then. Of what has gone, no mask that was looked at kept more than 0.54."""
+
 _HELD = 1e4
 """Added to the logits of pixels where an object is expected: more than any network gives."""
 
@@ -49,7 +53,8 @@ def share_out(
     -------
     list of ((y, x), Tensor (h, w))
         Those of `claimed`: at most `LOST_LOGIT` where a pixel went to another object, and
-        everywhere if the others leave it less than half of what it claims, where places are known.
+        everywhere if the others leave it less than half of what it claims, and much less than it
+        was, where places are known.
     """
     favoured = [
         (origin, _favour((origin, logits), place))
@@ -61,9 +66,9 @@ def share_out(
     return [
         # What met no other object comes back as it was, and needs no count.
         (origin, kept.clamp(max=LOST_LOGIT))
-        if kept is not asked and _is_crowded_out(asked, kept)
+        if kept is not asked and _is_crowded_out(asked, kept, place)
         else (origin, kept)
-        for (_, asked), (origin, kept) in zip(favoured, shared, strict=True)
+        for (_, asked), (origin, kept), place in zip(favoured, shared, held, strict=True)
     ]
 
 
@@ -97,6 +102,9 @@ def _favour(crop: PlacedLogits, place: MaskRecord | None) -> Tensor:
     return favoured
 
 
-def _is_crowded_out(claimed: Tensor, kept: Tensor) -> bool:
-    """Say whether an object keeps too little of what it claims to be there."""
-    return int((kept > 0).sum()) < _OWN * int((claimed > 0).sum())
+def _is_crowded_out(claimed: Tensor, kept: Tensor, place: MaskRecord | None) -> bool:
+    """Say whether an object keeps too little to be there: of what it claims, and of what it was."""
+    left = int((kept > 0).sum())
+    if left >= _OWN * int((claimed > 0).sum()):
+        return False
+    return place is None or left < _LEFT * place.area

@@ -1,8 +1,9 @@
-"""A first click asked again, with the box and the centre of what was found under it.
+"""Clicks asked again, with the box and the centre of what was found under them.
 
 One click says little: the network hesitates between an object, its parts and its surroundings, and
 draws the outline accordingly. With a box it knows what is meant. The mean of both answers is better
-than either, and the second one knows better how good it is.
+than either, and the second one knows better how good it is. Corrective clicks draw outlines that
+are less even than those of boxes; there, too, the mean is better.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ no help. Chosen on synthetic movies that no network was trained on, as was the m
 
 
 def boxed(geometry: Geometry, record: MaskRecord) -> Geometry | None:
-    """Add to a click the box and the centre of its answer.
+    """Add to clicks the box and the centre of their answer.
 
     Parameters
     ----------
     geometry : Geometry
-        One click.
+        Clicks.
     record : MaskRecord
         The answer.
 
@@ -54,12 +55,12 @@ def boxed(geometry: Geometry, record: MaskRecord) -> Geometry | None:
 
 
 def refined(first: MaskPrediction, second: MaskPrediction) -> MaskPrediction:
-    """Join the answer to a click and the answer to its box.
+    """Join the answer to clicks and the answer to their box.
 
     Parameters
     ----------
     first : MaskPrediction
-        One row with several candidates.
+        One row.
     second : MaskPrediction
         One row, of the best of them.
 
