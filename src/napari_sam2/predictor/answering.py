@@ -62,6 +62,9 @@ class Question:
         Cells of the largest hole that is filled where there is no negative click.
     heeded : bool
         Hold the answer to what its clicks say; see `napari_sam2.predictor.heeding`.
+    keeps_previous : bool
+        Where a click is not heeded, stay with `previous`, which heeds it, instead of looking for
+        an answer that does, which takes long.
     judged : bool
         Choose among several masks by looking at them; see `napari_sam2.predictor.judging`.
     within_box : bool
@@ -77,6 +80,7 @@ class Question:
     clicked_pieces: bool = False
     max_hole: int = 0
     heeded: bool = False
+    keeps_previous: bool = False
     judged: bool = False
     within_box: bool = False
 
@@ -165,7 +169,11 @@ def _heeded(
     heeded = clicked.heeded(logits)
     if not bool(heeded.all()):
         index = int((output.logits - chosen.logits).abs().amax((2, 3)).argmin())
-        logits = near_clicks(_moved(decoding, index, clicked), logits, clicked.only(~heeded))
+        if question.keeps_previous and previous is not None:
+            right = previous[0, 0]
+        else:
+            right = _moved(decoding, index, clicked)
+        logits = near_clicks(right, logits, clicked.only(~heeded))
     if previous is not None and question.conditioned is not None:
         logits = _changed_by_newest(logits, previous[0, 0], clicked)
     best, candidates = int(chosen.best[0]), chosen.candidates.clone()

@@ -245,9 +245,9 @@ class PredictorOptions:
         default="auto",
         metadata=_about(
             "Second question",
-            "On answers the first click on a new object, and then the same click with the box and "
-            "the centre of that answer, and takes the mean of both; off takes the first answer, as "
-            "the reference does. Auto is on where views follow objects.",
+            "On answers the clicks on a new object, and then the same clicks with the box and the "
+            "centre of that answer, and takes the mean of both; off takes the first answer, as the "
+            "reference does. Auto is on where views follow objects.",
         ),
     )
     heed: Twice = field(
@@ -317,7 +317,7 @@ class PredictorOptions:
         return is_on and config.has_judge
 
     def asks_again(self, config: SAM2Config) -> bool:
-        """Whether first clicks are asked again with the box of their answer with this network."""
+        """Whether clicks on new objects are asked again with the box of their answer."""
         return self.second_question == "on" or (
             self.second_question == "auto" and self.follows(config)
         )
