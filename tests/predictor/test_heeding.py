@@ -112,6 +112,16 @@ def test_a_click_on_less_than_a_cell_holds_to_the_pixel() -> None:
     assert torch.equal(merged[18:], before[18:])
 
 
+@pytest.mark.parametrize(("row", "is_free"), [(15.2, False), (14.8, False), (5.0, True)])
+def test_a_click_on_the_border_that_seems_right_is_no_leave_to_draw_anew(row, is_free) -> None:
+    """Deep in its mask it is: who clicks one of two cells that a mask holds means this one."""
+    before, logits = plane(slice(0, 16)), plane(slice(0, 24))
+    click = clicked((row, 9.0, True))
+    assert click.finely().heeded(finely(before)).all()
+    merged = answering._changed_by_newest(logits, before, click)
+    assert torch.equal(merged > 0, (logits if is_free else before) > 0)
+
+
 def test_the_edge_of_the_view_is_no_border() -> None:
     before, logits = plane(slice(0, 16)), plane(slice(6, 16))
     click = clicked((1.0, 16.0, False))

@@ -19,7 +19,14 @@ from napari_sam2.model.outputs import (
 )
 from napari_sam2.model.prompt_encoder import BOX_END, BOX_START, NEGATIVE, POSITIVE
 from napari_sam2.model.sam2 import SAM2
-from napari_sam2.predictor.heeding import Clicked, finely, moved, near_clicks, within_reach
+from napari_sam2.predictor.heeding import (
+    Clicked,
+    finely,
+    is_at_border,
+    moved,
+    near_clicks,
+    within_reach,
+)
 from napari_sam2.predictor.judging import judged
 from napari_sam2.predictor.postprocess import fill_holes, keep_pieces
 from napari_sam2.predictor.prompt_tensors import Geometry
@@ -182,10 +189,15 @@ def _heeded(
 
 
 def _changed_by_newest(logits: Tensor, previous: Tensor, clicked: Clicked) -> Tensor:
-    """Leave a mask as it was but where its newest click says that it is wrong, if it does."""
+    """Leave a mask as it was but where its newest click says that it is wrong, if it does.
+
+    At the border a pixel of the frame may be wrong where the network's finer cells are right.
+    """
     newest = clicked.only(torch.arange(len(clicked.rows)) == len(clicked.rows) - 1)
+    if not bool((previous > 0).any()):
+        return logits
     is_right = bool(newest.finely().heeded(finely(previous)))
-    if is_right or not bool((previous > 0).any()):
+    if is_right and not is_at_border(previous, newest):
         return logits
     return within_reach(near_clicks(logits, previous, newest), previous, newest)
 

@@ -26,7 +26,16 @@ from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.prompt_encoder import NEGATIVE, POSITIVE
 from napari_sam2.predictor.prompt_tensors import Geometry
 
-__all__ = ["FINE", "Clicked", "finely", "moved", "near_clicks", "with_heart", "within_reach"]
+__all__ = [
+    "FINE",
+    "Clicked",
+    "finely",
+    "is_at_border",
+    "moved",
+    "near_clicks",
+    "with_heart",
+    "within_reach",
+]
 
 _STEPS = 8
 """Steps of descent at most; most answers need three or four, of 70 ms each on one core."""
@@ -154,13 +163,10 @@ def within_reach(logits: Tensor, before: Tensor, click: Clicked) -> Tensor:
     Tensor, (h, w)
     """
     before = before.to(logits)
-    inside = (finely(before) > 0).cpu().numpy()
-    # The edge of the view is no border of the object.
-    padded = np.pad(inside, 1, mode="edge")
-    depth = sum(ndimage.distance_transform_edt(part)[1:-1, 1:-1] for part in (padded, ~padded))
+    depth = _depth(before)
     fine = click.finely()
     y, x = int(fine.rows[0]), int(fine.columns[0])
-    rows, columns = np.ogrid[: inside.shape[0], : inside.shape[1]]
+    rows, columns = np.ogrid[: depth.shape[0], : depth.shape[1]]
     reached = depth <= _DEEPER * depth[y, x]
     reached &= np.hypot(rows - y, columns - x) <= _ASIDE * depth[y, x]
     share = F.avg_pool2d(torch.from_numpy(reached)[None, None].float(), FINE)[0, 0].to(logits)
@@ -171,6 +177,21 @@ def within_reach(logits: Tensor, before: Tensor, click: Clicked) -> Tensor:
         if bool(fine.heeded(finely(merged))):
             break
     return merged
+
+
+def is_at_border(before: Tensor, click: Clicked) -> bool:
+    """Say whether a click lies within a cell of the border of a mask (h, w)."""
+    fine = click.finely()
+    return bool(_depth(before)[fine.rows[0], fine.columns[0]] <= FINE)
+
+
+def _depth(logits: Tensor) -> NDArray[np.float64]:
+    """Return the distance of every fine cell from the border of a mask, on either side of it."""
+    inside = (finely(logits) > 0).cpu().numpy()
+    # The edge of the view is no border of the object.
+    padded = np.pad(inside, 1, mode="edge")
+    sides = (ndimage.distance_transform_edt(part)[1:-1, 1:-1] for part in (padded, ~padded))
+    return np.asarray(sum(sides))
 
 
 def finely(logits: Tensor) -> Tensor:
