@@ -89,17 +89,12 @@ class SAM2(nn.Module):
         return self.project_maps(self.trunk_maps(images))
 
     def trunk_maps(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Return what the trunk alone says of views: the longest part of `encode_image`.
+        """Return what the trunk says of views, the longest part of `encode_image`, which see.
 
         Returns
         -------
         tuple of Tensor, (b, channels of the stage, H/s, W/s)
             At strides s of 4, 8, 16 and 32.
-
-        Raises
-        ------
-        ValueError
-            If the height or width is no multiple of 32.
         """
         height, width = images.shape[-2:]
         if height % 32 or width % 32:
