@@ -49,13 +49,15 @@ class ImageEncoder(nn.Module):
         self.trunk = Hiera(config.hiera)
         self.neck = FeaturePyramid(config.hiera.channels, config.hidden_dim)
 
-    def forward(self, images: Tensor, stride4: nn.Conv2d, stride8: nn.Conv2d) -> ImageFeatures:
-        """Encode images for memory attention and for the decoder's skip connections.
+    def project(
+        self, maps: Sequence[Tensor], stride4: nn.Conv2d, stride8: nn.Conv2d
+    ) -> ImageFeatures:
+        """Turn the maps of the trunk into features for memory attention and the decoder.
 
         Parameters
         ----------
-        images : Tensor, (b, 3, H, W)
-            Normalised; height and width in multiples of 32.
+        maps : sequence of Tensor
+            The four maps of the trunk, finest first.
         stride4, stride8 : Conv2d
             The decoder's 1x1 projections of the two finer maps. They follow the neck's 1x1
             projections directly, so each pair is applied as one.
@@ -64,12 +66,6 @@ class ImageEncoder(nn.Module):
         -------
         ImageFeatures
         """
-        return self.project(self.trunk(images), stride4, stride8)
-
-    def project(
-        self, maps: Sequence[Tensor], stride4: nn.Conv2d, stride8: nn.Conv2d
-    ) -> ImageFeatures:
-        """Turn the four maps of the trunk, finest first, into what `forward` returns."""
         finest, fine, middle, coarse = maps
         to_coarse, to_middle, to_fine, to_finest = cast(list[Lateral], list(self.neck.convs))
         # Only the stride-16 map receives the coarser one from above; as in the reference.

@@ -185,7 +185,7 @@ class Answerer:
         is_first = only_click(answered.prompts) is not None
         previous = None if is_first else answered.prediction.logits
         question = self._question(with_box, features, mirror=mirror, previous=previous)
-        question = replace(question, keeps_previous=True)
+        question = replace(question, keeps_previous=not is_first)
         second = answer(self._model, self._runtime, question, answered.view)
         return replace(answered, prediction=refined(answered.prediction, second))
 

@@ -175,10 +175,10 @@ def _heeded(
     logits = chosen.logits[0, 0]
     heeded = clicked.heeded(logits)
     if not bool(heeded.all()):
-        index = int((output.logits - chosen.logits).abs().amax((2, 3)).argmin())
         if question.keeps_previous and previous is not None:
             right = previous[0, 0]
         else:
+            index = int((output.logits - chosen.logits).abs().amax((2, 3)).argmin())
             right = _moved(decoding, index, clicked)
         logits = near_clicks(right, logits, clicked.only(~heeded))
     if previous is not None and question.conditioned is not None:

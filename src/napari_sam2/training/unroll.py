@@ -195,11 +195,9 @@ class Unroller:
             return []
         truth = masks[rows[:, 0], :, rows[:, 1]]  # (B, T, H, W)
         known = annotated[rows[:, 0]]  # (B, T)
-        if maps is None:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and plan.encoder_learns):
-                maps = self.encode(images)
-                features = self.model.project_maps(maps)
-        else:
+        is_learned = maps is not None or plan.encoder_learns
+        with torch.set_grad_enabled(torch.is_grad_enabled() and is_learned):
+            maps = self.encode(images) if maps is None else maps
             features = self.model.project_maps(maps)
         self.features = features
         with torch.no_grad():
