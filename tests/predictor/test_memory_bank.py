@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from napari_sam2.predictor.memory_bank import FrameMemory, MemoryBank, closest_prompted
+from napari_sam2.predictor.options import PredictorOptions
+from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.transforms import View
+from napari_sam2.predictor.video import VideoPredictor
 from napari_sam2.prompts import MaskPrompt, PointPrompt
 
 VIEW = View.whole((8, 8), (8, 8))
@@ -82,6 +85,26 @@ def test_a_prompted_frame_that_is_not_among_the_nearest_counts_as_recent() -> No
 )
 def test_closest_prompted(frame: int, limit: int | None, expected: list[int]) -> None:
     assert closest_prompted(frame, [0, 2, 6, 9], limit) == expected
+
+
+@pytest.mark.parametrize(("view", "same_as"), [("follow", 4), ("whole", 99)])
+def test_who_follows_objects_attends_to_four_prompted_frames(
+    small_model, cpu, movie: np.ndarray, view: str, same_as: int
+) -> None:
+    def scores(limit: int | None) -> list[float]:
+        options = PredictorOptions(view=view, max_prompted=limit)
+        predictor = VideoPredictor(small_model, cpu, options)
+        session = VideoSession.open(movie)
+        for t in (0, 2, 3, 5, 7, 9):
+            mask = np.zeros(movie.shape[1:], bool)
+            mask[10 + t : 26 + t, 20 + 2 * t : 36 + 2 * t] = True
+            predictor.predict_frame(session, MaskPrompt(1, t, mask))
+        for _ in predictor.propagate(session):
+            pass
+        return [session.masklets.record(1, t).object_score for t in (1, 4, 6, 8)]
+
+    assert scores(None) == scores(same_as)
+    assert scores(4) != scores(99)
 
 
 def test_committing_drops_stale_memories_around_the_frame() -> None:

@@ -170,7 +170,7 @@ class Tracker:
         known: Iterable[int],
     ) -> Selection:
         """Choose which frames of an object a frame attends to."""
-        limits = (session.num_frames, self._options.max_prompted)
+        limits = (session.num_frames, self._options.prompted_limit(self._model.config))
         return state.bank.select(*place, limits, known)
 
     @torch.inference_mode()
