@@ -52,7 +52,11 @@ def test_a_verdict_just_below_zero_empties_no_mask_however_often() -> None:
 
 
 def test_a_clear_verdict_is_believed_and_what_follows_it_is_not_doubted() -> None:
-    assert scores({3: -1.5, 4: -0.5, 5: 2}) == [4, 4, -1.5, -0.5, 2, 4, 4]
+    assert scores({3: -2.5, 4: -0.5, 5: 2}) == [4, 4, -2.5, -0.5, 2, 4, 4]
+
+
+def test_a_verdict_that_a_good_mask_contradicts_empties_no_mask() -> None:
+    assert scores({3: -1.5, 5: -1.9}) == [4, 4, SPARED_SCORE, 4, SPARED_SCORE, 4, 4]
 
 
 def test_the_rules_of_the_reference_believe_every_verdict() -> None:
@@ -60,9 +64,14 @@ def test_the_rules_of_the_reference_believe_every_verdict() -> None:
 
 
 def test_only_verdicts_of_absence_above_what_is_believed_are_taken_back() -> None:
-    score = torch.tensor([[-2.0], [-3.0], [5.0], [-0.5], [-1.5]])
-    nothing = torch.zeros(5, 1)
-    output = DecoderOutput(nothing, nothing, nothing, score)
-    found = presume_present(output, [-math.inf, 0.0, -math.inf, -1.0, -1.0]).object_score
-    assert found[:, 0].tolist() == [SPARED_SCORE, -3.0, 5.0, SPARED_SCORE, -1.5]
-    assert presume_present(output, [0.0] * 5) is output
+    score = torch.tensor([[-2.0], [-3.0], [5.0], [-0.5], [-1.5], [-1.5], [-0.1], [-2.5], [-9.0]])
+    ious = torch.tensor([0.0, 0.0, 0.0, 0.0, 0.4, 0.6, 0.6, 0.6, 0.6])[:, None]
+    # The single mask, the first of the four, is not the one that would be drawn.
+    ious = torch.cat([torch.ones(9, 1), torch.zeros(9, 1), ious, torch.zeros(9, 1)], dim=1)
+    nothing = torch.zeros(9, 4)
+    output = DecoderOutput(nothing, ious, nothing, score)
+    believed = [-math.inf, 0.0, -math.inf, -1.0, -1.0, -1.0, 0.0, -1.0, -math.inf]
+    found = presume_present(output, believed).object_score[:, 0].tolist()
+    spared = SPARED_SCORE
+    assert found == pytest.approx([spared, -3.0, 5.0, spared, -1.5, spared, -0.1, -2.5, spared])
+    assert presume_present(output, [0.0] * 9) is output
