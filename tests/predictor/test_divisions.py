@@ -202,14 +202,22 @@ def test_a_daughter_that_a_person_clicked_lives(cells) -> None:
     assert divided_on(session, (born, 1), {1: record(cells, born, daughters[0])}) == {}
 
 
-def test_who_clicks_one_daughter_lets_the_mother_live_on_as_the_other(cells) -> None:
+@pytest.mark.parametrize("early", [0, 1])
+def test_who_prompts_one_daughter_lets_the_mother_live_on_as_the_other(cells, early) -> None:
     mother, daughters, born = division(cells)
     session = followed(cells, mother, born - 4, born - 1)
-    other = record(cells, born, daughters[1])
-    assert divided_on(session, (born, 1), {1: other})
-    session.add(MaskPrompt(2, born, cells.labels[born] == daughters[0]))
+    one, other = (record(cells, born, daughter) for daughter in daughters)
+    tracked = {1: other} | ({2: one} if early else {})
+    assert divided_on(session, (born, 1), tracked).keys() == {1}
+    prompt(session, 2, born - early, one.mask(session.shape[1:]))
+    assert divided_on(session, (born, 1), tracked) == {}
+    prompt(session, 3, born, other.mask(session.shape[1:]))
+    assert divided_on(session, (born, 1), tracked).keys() == {1}, "nothing is left of the mother"
+
+
+def prompt(session: VideoSession, object_id: int, frame: int, mask: NDArray[np.bool_]) -> None:
+    session.add(MaskPrompt(object_id, frame, mask))
     VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32")).commit(session)
-    assert divided_on(session, (born, 1), {1: other}) == {}
 
 
 def test_both_daughters_are_found_where_they_are(cells) -> None:

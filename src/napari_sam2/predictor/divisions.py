@@ -156,7 +156,7 @@ def divided_on(
     for object_id, (score, points) in looks.items():
         then = later[object_id][0] if object_id in later else None
         is_told = _is_told(asked[object_id], score, then)
-        if is_told and not _is_shared(session, object_id, place[0], points):
+        if is_told and not _is_shared(session, object_id, place[0], points, records):
             surest = score if then is None else max(score, then)
             found[object_id] = 1 / (1 + math.exp(-surest))
     return found
@@ -228,16 +228,27 @@ def _is_told(doubt: _Doubt, score: float, later: float | None) -> bool:
 
 
 def _is_shared(
-    session: VideoSession, object_id: int, frame: int, daughters: tuple[Point, Point]
+    session: VideoSession,
+    object_id: int,
+    frame: int,
+    daughters: tuple[Point, Point],
+    tracked: Mapping[int, MaskRecord],
 ) -> bool:
-    """Say whether a person has prompted one daughter on this frame, as an object of its own.
+    """Say whether a person has just prompted one daughter, as an object of its own.
 
-    Who does that, and leaves the mother alone, lets her live on as the other daughter.
+    Who does that, and leaves the mother alone, lets her live on as the other daughter; not who
+    prompts both. The network still sees the division on the frames after the prompt.
     """
-    others = (i for i in session.prompts.objects_on(frame) if i != object_id)
-    records = [session.masklets.record(i, frame) for i in others]
-    boxes = [one.bbox for one in records if one is not None and one.visible]
-    return any(y0 <= y < y1 and x0 <= x < x1 for y, x in daughters for y0, x0, y1, x1 in boxes)
+    prompts = session.prompts
+    others = {i for past in range(frame - _REACH, frame + 1) for i in prompts.objects_on(past)}
+    found = set()
+    for other in others - {object_id}:
+        record = tracked.get(other) or session.masklets.record(other, frame)
+        if record is not None and record.visible:
+            y0, x0, y1, x1 = record.bbox
+            if any(y0 <= y < y1 and x0 <= x < x1 for y, x in daughters):
+                found.add(other)
+    return len(found) == 1
 
 
 def _may_end(session: VideoSession, object_id: int, place: tuple[int, int]) -> bool:

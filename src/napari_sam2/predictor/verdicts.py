@@ -34,8 +34,8 @@ _CONTRADICTED = -2.0
 """Down to this score it is not believed where the network expects a good mask all the same."""
 
 _GOOD_IOU = 0.5
-"""Predicted IoU from which on a mask contradicts a verdict. Of the 1291 objects of 100 synthetic
-movies six had such masks and scores from -2 to -1; five of them were there."""
+"""Predicted IoU from which on a mask contradicts a verdict. Of the 2573 objects of 200 synthetic
+movies 19 had such masks and scores from -2 to -1; 13 of them were there."""
 
 
 def believed_from(
