@@ -189,14 +189,23 @@ class TestRounds:
 
     options = replace(OPTIONS, minutes=8 / 60, steps=0, passes=0.25)
 
-    @pytest.fixture(autouse=True)
-    def few_steps(self, monkeypatch):
-        monkeypatch.setattr(finetune_rounds, "_LEAST_STEPS", 2)
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def few_steps(cls):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(finetune_rounds, "_LEAST_STEPS", 2)
+            yield
 
-    def run(self, folder, **changes):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def whole(cls, few_steps, tmp_path_factory):
+        return cls.run(tmp_path_factory.mktemp("whole")).train()
+
+    @classmethod
+    def run(cls, folder, **changes):
         # Whatever is timed takes a second: twelve masks make rounds of three steps.
         seconds = itertools.count()
-        options = replace(self.options, **changes)
+        options = replace(cls.options, **changes)
         return FineTuning(options, lessons(), folder, clock=lambda: next(seconds))
 
     def test_the_result_is_the_mean_of_as_many_as_there_is_time_for(self, tmp_path, monkeypatch):
@@ -230,8 +239,7 @@ class TestRounds:
             assert outcome.standing.rounds.finished == 0
 
     @pytest.mark.parametrize("stop", [2, 4, 6])
-    def test_a_resumed_run_equals_an_uninterrupted_one(self, stop, tmp_path):
-        whole = self.run(tmp_path / "whole").train()
+    def test_a_resumed_run_equals_an_uninterrupted_one(self, stop, whole, tmp_path):
         first = self.run(tmp_path / "parts")
         first.watch = lambda told: told.step == stop
         assert not first.train().is_complete
