@@ -215,6 +215,15 @@ def test_who_prompts_one_daughter_lets_the_mother_live_on_as_the_other(cells, ea
     assert divided_on(session, (born, 1), tracked).keys() == {1}, "nothing is left of the mother"
 
 
+def test_who_corrects_a_neighbour_says_nothing_of_a_division_beside_it(cells) -> None:
+    mother, daughters, born = division(cells)
+    session = followed(cells, mother, born - 4, born - 1)
+    one, other = (record(cells, born, daughter) for daughter in daughters)
+    for frame in (born - 4, born):
+        prompt(session, 2, frame, one.mask(session.shape[1:]))
+    assert divided_on(session, (born, 1), {1: other}).keys() == {1}
+
+
 def prompt(session: VideoSession, object_id: int, frame: int, mask: NDArray[np.bool_]) -> None:
     session.add(MaskPrompt(object_id, frame, mask))
     VideoPredictor(load_model("bundled"), Runtime.auto("cpu", "float32")).commit(session)

@@ -240,15 +240,17 @@ def _is_shared(
     prompts both. The network still sees the division on the frames after the prompt.
     """
     prompts = session.prompts
-    others = {i for past in range(frame - _REACH, frame + 1) for i in prompts.objects_on(past)}
-    found = set()
-    for other in others - {object_id}:
-        record = tracked.get(other) or session.masklets.record(other, frame)
-        if record is not None and record.visible:
-            y0, x0, y1, x1 = record.bbox
-            if any(y0 <= y < y1 and x0 <= x < x1 for y, x in daughters):
-                found.add(other)
-    return len(found) == 1
+    recent = {i for past in range(frame - _REACH, frame + 1) for i in prompts.objects_on(past)}
+    # Neighbours that a person corrects were there before, and are no daughters.
+    born = [i for i in recent if i != object_id and min(prompts.frames(i)) >= frame - _REACH]
+    known = {i: tracked.get(i) or session.masklets.record(i, frame) for i in born}
+    boxes = {i: one.bbox for i, one in known.items() if one is not None and one.visible}
+    first, second = (
+        {i for i, (y0, x0, y1, x1) in boxes.items() if y0 <= y < y1 and x0 <= x < x1}
+        for y, x in daughters
+    )
+    has_both = bool(first and second) and len(first | second) > 1
+    return bool(first | second) and not has_both
 
 
 def _may_end(session: VideoSession, object_id: int, place: tuple[int, int]) -> bool:

@@ -2,8 +2,8 @@
 
 Below zero the score of presence says that an object is hidden. Believed, it empties the mask and
 the memory, and the frames that follow see no object either. So where a verdict is as good as none,
-or where it is known to be wrong often, the mask stays, as doubtful as can be. That is so where the
-same network expects a good mask of the object that it calls absent.
+or where it is known to be wrong often, the mask stays, as doubtful as can be; a little further
+down, too, where the same network expects a good mask of the object that it calls absent.
 """
 
 from __future__ import annotations
