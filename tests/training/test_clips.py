@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -204,19 +203,6 @@ def test_batches_depend_on_seed_and_step_alone(source: ClipSource) -> None:
     assert all(map(_same, batches(4, workers=1), whole))
     assert not _same(whole[0], whole[1])
     assert not _same(whole[0], batches(1, seed=4)[0])
-
-
-def test_a_scheduler_that_ends_all_processes_costs_no_batch(source: ClipSource) -> None:
-    stream = clip_batches([source], [1.0], batch=1, num_frames=1, num_objects=1, seed=3, workers=1)
-    next(stream)
-    (worker,) = multiprocessing.active_children()
-    worker.terminate()
-    for _ in range(8):  # more than lie ready
-        next(stream)
-    assert worker.is_alive()
-    del stream
-    worker.join(30)
-    assert not worker.is_alive()
 
 
 def test_sources_are_drawn_by_weight() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,12 +233,7 @@ class _Batches(Dataset[ClipBatch]):
 
 
 def _give_way(_: int) -> None:
-    """Leave the cores, and the end of the run, to the process that learns.
-
-    A GPU waits for each of its calls. And a scheduler that ends a run tells all its processes: the
-    one that learns is then to save its last step, not to fail for want of batches.
-    """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Leave the cores to the process that learns: a GPU waits for each of its calls."""
     torch.set_num_threads(1)
     if hasattr(os, "nice"):
         os.nice(10)
