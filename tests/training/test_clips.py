@@ -264,6 +264,15 @@ def test_default_sources_give_clips_of_every_set(data_folder: Path, tmp_path: Pa
             assert float(clip.images.std()) > 0
 
 
+@pytest.mark.data
+def test_a_run_may_draw_its_sources_in_other_shares(data_folder: Path, tmp_path: Path) -> None:
+    sources, weights = default_sources(data_folder, tmp_path, shares=(0.1, 0.7, 0.2, 0))
+    asked = dict(zip((source.name for source in sources), weights, strict=True))
+    assert asked == {"dsb2018": 0.1, "synthetic": 0.7, "em_fibsem": 0.2, "embryo3d": 0}
+    with pytest.raises(ValueError, match="3 shares for 4 sources"):
+        default_sources(data_folder, tmp_path, shares=(0.1, 0.7, 0.2))
+
+
 def test_some_clips_are_as_dim_as_most_cells_of_a_movie_beside_its_brightest() -> None:
     rng = np.random.default_rng(0)
     image = torch.linspace(0, 1, 64 * 64).view(1, 1, 64, 64)

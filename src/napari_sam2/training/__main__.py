@@ -19,7 +19,7 @@ from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.training.checkpointing import OPTIONS, export_average, read_options
 from napari_sam2.training.choosing import RULES, Choice, compare, kept_back_movies
 from napari_sam2.training.clip_sources import StoredMovies, SyntheticMovies
-from napari_sam2.training.clips import default_sources
+from napari_sam2.training.clips import SHARES, default_sources
 from napari_sam2.training.datasets import read_dsb2018
 from napari_sam2.training.division_data import (
     FIRST_SEED,
@@ -58,6 +58,9 @@ def train(  # noqa: PLR0913 - each argument is an option that the user sees
     minutes: Annotated[float | None, typer.Option(help="Training time in all")] = None,
     preset: Annotated[str, typer.Option(help="Network to train")] = "bundled",
     movies: Annotated[int, typer.Option(help="Different synthetic movies")] = 600,
+    shares: Annotated[
+        str, typer.Option(help="Of stills, synthetic movies, electron microscopy and embryo")
+    ] = ",".join(str(share) for share in SHARES),
     resume: Annotated[bool, typer.Option(help="Go on from the folder's checkpoint")] = False,
     start: Annotated[
         Path | None, typer.Option("--from", help="Weights to start from: the second stage")
@@ -83,7 +86,8 @@ def train(  # noqa: PLR0913 - each argument is an option that the user sees
         options = read_options(out)
     options = _changed(options, minutes, set_ or [])
     cache = out.parent / "synthetic"
-    sources, weights = default_sources(data, cache, movies=movies)
+    parts = [float(share) for share in shares.split(",")]
+    sources, weights = default_sources(data, cache, movies=movies, shares=parts)
     if validated:
         _say("reading validation clips")
     run = TrainData(sources, weights, held_back(data, cache) if validated else None)

@@ -17,6 +17,9 @@ from napari_sam2.training.clip_sampling import SMALLEST_AREA, cut_clip
 from napari_sam2.training.clip_sources import MovieSet, StoredMovies, SyntheticMovies
 from napari_sam2.training.datasets import Split, read_dsb2018, read_em_fibsem, read_embryo3d
 
+#: Of stills, synthetic movies, electron microscopy and embryo among the clips.
+SHARES = (0.38, 0.47, 0.1, 0.05)
+
 _MOVIES_TRIED = 64
 _WINDOWS_TRIED = 8
 
@@ -165,7 +168,11 @@ def clip_batches(  # noqa: PLR0913 - all but two by keyword
 
 
 def default_sources(
-    data_root: Path | str, cache_dir: Path | str, split: Split = "train", movies: int = 600
+    data_root: Path | str,
+    cache_dir: Path | str,
+    split: Split = "train",
+    movies: int = 600,
+    shares: Sequence[float] = SHARES,
 ) -> tuple[list[ClipSource], list[float]]:
     """Give the sources that the bundled network is trained or validated on, and their weights.
 
@@ -179,7 +186,16 @@ def default_sources(
         The parts are disjoint; the embryo is for training only.
     movies : int
         Number of different synthetic movies to train on.
+    shares : sequence of float
+        Weights of stills, synthetic movies, electron microscopy and embryo in training.
+
+    Raises
+    ------
+    ValueError
+        If there are not four shares.
     """
+    if len(shares) != len(SHARES):
+        raise ValueError(f"{len(shares)} shares for {len(SHARES)} sources; give one for each.")
     root, cache = Path(data_root), Path(cache_dir)
     stills = ClipSource("dsb2018", StoredMovies(read_dsb2018(root, split)))
     em = ClipSource("em_fibsem", StoredMovies(read_em_fibsem(root, split)))
@@ -188,7 +204,7 @@ def default_sources(
         return [stills, made, em], [0.45, 0.45, 0.1]
     made = ClipSource("synthetic", SyntheticMovies(cache, movies))
     embryo = ClipSource("embryo3d", StoredMovies(read_embryo3d(root)))
-    return [stills, made, em, embryo], [0.38, 0.47, 0.1, 0.05]
+    return [stills, made, em, embryo], list(shares)
 
 
 class _Steps:
