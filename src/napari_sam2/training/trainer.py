@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -165,10 +167,12 @@ class Trainer:
         # changes here later: made in the middle of a run, each costs gigabytes.
         for name in self._streams:
             self._open(name)
+        _hear_of_the_dead_later()
         saved = validated = logged = self.state.elapsed
         while self._goes_on(stop_after):
             started = time.perf_counter()
-            self._step()
+            if not self._step():
+                break
             self.state.elapsed += time.perf_counter() - started
             self.state.step += 1
             if self.state.step % self.options.log_steps == 0:
@@ -218,12 +222,17 @@ class Trainer:
     def _done(self) -> float:
         return progress(self.options, self.state.step, self.state.elapsed)
 
-    def _step(self) -> None:
-        """Do one step: a batch, its prompts, the loss, the update, the average."""
+    def _step(self) -> bool:
+        """Do one step: a batch, its prompts, the loss, the update, the average.
+
+        False where there is no batch any more, as the run has been ended.
+        """
         options, done = self.options, self._done()
         rng = step_random(options.seed, self.state.step, 0)
         name = choose_stream(options, done, rng)
         batch = self._next_batch(name)
+        if batch is None:
+            return False
         is_blind = self.state.step < options.blob_steps
         if is_blind:
             batch = replace(batch, masks=with_blobs(batch, rng))
@@ -241,12 +250,13 @@ class Trainer:
             weights = loss_weights(options, done, self._streams[name].num_frames)
             loss = self._loss(answers, weights, name, plan)
             if loss is None:
-                return
+                return True
             if cells is not None and not is_blind:
                 loss = loss + weights.affinity * cells
                 self._log.add(f"{name}-cells", {"affinity": cells.detach()})
             loss.backward()
         self._update()
+        return True
 
     def _loss(
         self, answers: list[Step], weights: LossWeights, stream: str, plan: Plan
@@ -289,10 +299,29 @@ class Trainer:
         warm = (1.0 + self.state.step) / (10.0 + self.state.step)
         average_weights(self.average, self.model, min(self.options.ema_decay, warm))
 
-    def _next_batch(self, name: str) -> ClipBatch:
-        """Return the next batch of a stream."""
+    def _next_batch(self, name: str) -> ClipBatch | None:
+        """Return the next batch of a stream.
+
+        A scheduler that ends a run ends the processes that make batches with it: then None.
+
+        Raises
+        ------
+        RuntimeError
+            When no batch can be made, though nobody asked to stop; the run is saved.
+        """
+        try:
+            batch = next(self._batches[name])
+        except (RuntimeError, OSError, EOFError) as error:
+            # Of a batch that lies ready, too, the maker has to be there: it hands over the memory.
+            if self._is_stopping:
+                return None
+            self._try_to_save()
+            raise RuntimeError(
+                f"no more clips can be made ({error}); what was learned in {self.state.step} steps "
+                "is saved: go on with --resume, with fewer data_workers if memory was short"
+            ) from error
         self.state.consumed[name] = self.state.consumed.get(name, 0) + 1
-        return next(self._batches[name])
+        return batch
 
     def _open(self, name: str) -> None:
         """Open a stream where this run left it."""
@@ -315,6 +344,16 @@ class Trainer:
     def _write_log(self, step_seconds: float) -> None:
         rate = learning_rate(self.options, self._done())
         self._log.write(self.state.step, self.state.elapsed, rate, step_seconds)
+
+
+def _hear_of_the_dead_later() -> None:
+    """Let the end of a process that makes clips be noticed when a batch of it is due.
+
+    PyTorch has it fail whatever line is running: the one that moves the weights, too.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def teach_memory_only(model: SAM2) -> None:
