@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from napari_sam2.model.config import PRESETS, SAM2Config
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.training import trainer as trainer_module
 from napari_sam2.training.blobs import random_blobs
-from napari_sam2.training.checkpointing import export_average, read_options
+from napari_sam2.training.checkpointing import Mix, export_average, read_options
 from napari_sam2.training.clips import Clip
 from napari_sam2.training.muon import Muon
 from napari_sam2.training.optimiser import make_optimiser, set_rate
@@ -217,6 +218,30 @@ def test_export_is_half_precision_and_loads_strictly(whole_run: Trainer, tmp_pat
     average = whole_run.average.state_dict()
     for name, value in model.state_dict().items():
         assert torch.allclose(value, average[name], atol=1e-3, rtol=1e-3), name
+
+
+def test_export_may_mix_a_run_with_what_it_started_from(whole_run: Trainer, tmp_path: Path) -> None:
+    alone = export_average(whole_run.folder, tmp_path / "alone.safetensors", "bundled", "2.1")
+    start = tmp_path / "start.safetensors"
+    begun = {name: value.half() for name, value in make(tmp_path).average.state_dict().items()}
+    save_file(begun, start)
+    mix, target = Mix(start, 0.75), tmp_path / "mixed.safetensors"
+    export_average(whole_run.folder, target, "bundled", "2.1", 0.5, mix)
+    mixed, learned = load_file(target), load_file(alone)
+    presence = "sam_mask_decoder.pred_obj_score_head.layers.2.bias"
+    for name, value in mixed.items():
+        wanted = 0.25 * begun[name].float() + 0.75 * learned[name].float()
+        wanted = wanted + 0.5 * (name == presence)
+        assert torch.allclose(value.float(), wanted, atol=2e-3, rtol=2e-3), name
+
+
+def test_only_weights_of_one_network_are_mixed(whole_run: Trainer, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(3)}, other)
+    with pytest.raises(ValueError, match=r"other\.safetensors holds weights of another network"):
+        export_average(whole_run.folder, tmp_path / "w", "bundled", "2.1", mix=Mix(other, 0.5))
+    with pytest.raises(ValueError, match=r"share=1\.5"):
+        Mix(other, 1.5)
 
 
 def test_export_of_an_empty_folder_says_what_is_missing(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from napari_sam2.model.checkpoint import load_model, weights_hash
 from napari_sam2.model.config import PRESETS
 from napari_sam2.model.division import load_division_net
 from napari_sam2.predictor.runtime import Runtime
-from napari_sam2.training.checkpointing import OPTIONS, export_average, read_options
+from napari_sam2.training.checkpointing import OPTIONS, Mix, export_average, read_options
 from napari_sam2.training.choosing import RULES, Choice, compare, kept_back_movies
 from napari_sam2.training.clip_sources import StoredMovies, SyntheticMovies
 from napari_sam2.training.clips import SHARES, default_sources
@@ -106,9 +106,14 @@ def export(
     target: Annotated[Path, typer.Option(help="Safetensors file to write")],
     preset: Annotated[str, typer.Option(help="Network that the run trains")] = "bundled",
     presence: Annotated[float, typer.Option(help="Added to the score of presence")] = 0.0,
+    others: Annotated[
+        Path | None, typer.Option("--mixed-with", help="Safetensors that the run started from")
+    ] = None,
+    share: Annotated[float, typer.Option(help="Of the run in the mixture")] = 0.5,
 ) -> None:
-    """Write the averaged weights of a run in half precision."""
-    path = export_average(out, target, preset, PRESETS[preset].version, presence)
+    """Write the averaged weights of a run in half precision, alone or mixed with others."""
+    mix = None if others is None else Mix(others, share)
+    path = export_average(out, target, preset, PRESETS[preset].version, presence, mix)
     _say(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
 
 

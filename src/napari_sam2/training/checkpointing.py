@@ -155,8 +155,50 @@ def load_start(path: Path, model: nn.Module, head: nn.Module) -> None:
 _PRESENCE_BIAS = "sam_mask_decoder.pred_obj_score_head.layers.2.bias"
 
 
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Weights that those of a run are averaged with.
+
+    Between two networks of which one was trained on from the other lie some that keep more of
+    what the first one knew (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+
+    Attributes
+    ----------
+    others : Path
+        Safetensors of a network of the same architecture.
+    share : float
+        Of the run's weights, 0 to 1.
+    """
+
+    others: Path
+    share: float
+
+    def __post_init__(self) -> None:
+        """Check the share."""
+        if not 0.0 <= self.share <= 1.0:
+            raise ValueError(f"share={self.share} of the run's weights is outside 0 to 1")
+
+    def apply(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the mean of weights and the others.
+
+        Raises
+        ------
+        ValueError
+            When the others are of another network.
+        """
+        others = load_file(self.others)
+        if {n: t.shape for n, t in others.items()} != {n: t.shape for n, t in tensors.items()}:
+            raise ValueError(f"{self.others} holds weights of another network: nothing to mix")
+        return {n: others[n].float().lerp(t.float(), self.share) for n, t in tensors.items()}
+
+
 def export_average(
-    folder: Path, target: Path, config_name: str, version: str, presence: float = 0.0
+    folder: Path,
+    target: Path,
+    config_name: str,
+    version: str,
+    presence: float = 0.0,
+    mix: Mix | None = None,
 ) -> Path:
     """Write the averaged weights of a run as half-precision safetensors.
 
@@ -170,6 +212,8 @@ def export_average(
         Name of the preset and version of the architecture, kept in the metadata.
     presence : float
         Added to the score of presence: where the network says too often that an object has gone.
+    mix : Mix or None
+        Other weights that the run's are averaged with.
 
     Returns
     -------
@@ -177,7 +221,8 @@ def export_average(
         `target`.
     """
     saved = _read(folder)
-    average = shift_presence(saved["average"], presence)
+    average = saved["average"] if mix is None else mix.apply(saved["average"])
+    average = shift_presence(average, presence)
     state = RunState(**saved["state"])
     metadata = {
         "format": "napari-sam2",
