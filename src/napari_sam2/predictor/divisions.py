@@ -66,11 +66,9 @@ class _Doubt:
 _STEADY = _Doubt(certain=5.0, now=2.5, then=8.0, alone=3.0)
 """Of a mask that stays much as it was."""
 
-_LEAVING = _Doubt(certain=5.0, now=2.0, then=2.0, both=6.0, alone=3.5)
+_LEAVING = _Doubt(certain=5.0, now=2.0, then=2.0, both=6.0, alone=3.0)
 """Of a mask that keeps less than _MUCH of the one before, and does not grow: it may be going over
-to one daughter. Taken so, two cells of HeLa that keep more would be ended while they live. Where
-3 is enough alone, the same cells of 32 synthetic movies are ended, and one of SIM two frames before
-its daughters are counted."""
+to one daughter. Taken so, two cells of HeLa that keep more would be ended while they live."""
 
 _GROWING = _Doubt(certain=6.0, now=2.5, then=8.0, alone=4.0)
 """Of a mask that grows. If it holds both daughters they may yet be one cell, as the simulated
