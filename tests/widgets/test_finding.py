@@ -89,7 +89,11 @@ def test_this_frame_only_and_again_finds_nothing_new(finding, drive):
         assert _labels(finding, 3)[y + 3, x] == _labels(finding, here)[y + here, x] > 0
 
 
-def test_a_search_that_is_cancelled_keeps_what_it_has_found(finding, drive):
+def test_a_search_that_is_cancelled_keeps_what_it_has_found(
+    make_controller, trained_network, disks, drive
+):
+    # Long enough that no machine is done before it hears of the cancelling.
+    _, finding = make_controller(np.concatenate([disks] * 10), network=trained_network)
     finding.finding.find(everywhere=True, every=1, **FIND)
     drive(finding, lambda: finding._movie.document.object_ids != (), 180)
     finding.cancel()
