@@ -308,6 +308,8 @@ class Trainer:
         ------
         RuntimeError
             When no batch can be made, though nobody asked to stop; the run is saved.
+        OSError
+            When it cannot be saved either; the last checkpoint stays.
         """
         try:
             batch = next(self._batches[name])
@@ -315,7 +317,7 @@ class Trainer:
             # Of a batch that lies ready, too, the maker has to be there: it hands over the memory.
             if self._is_stopping:
                 return None
-            self._try_to_save()
+            self.save()
             raise RuntimeError(
                 f"no more clips can be made ({error}); what was learned in {self.state.step} steps "
                 "is saved: go on with --resume, with fewer data_workers if memory was short"
