@@ -66,6 +66,18 @@ def test_every_object_of_a_frame_is_found_once(disks, bundled):
     assert not session.prompts.all()
 
 
+def test_two_that_touch_are_both_found_where_points_answer_with_both(bundled):
+    y, x = np.indices((96, 112))
+    daughters = [(y - 30) ** 2 + (x - centre) ** 2 <= 64 for centre in (31, 49)]
+    frame = np.random.default_rng(5).normal(20, 3, (96, 112)) + 100 * np.any(daughters, axis=0)
+    session = VideoSession.open(frame[None].astype(np.uint8))
+    found = ObjectFinder(bundled.model, bundled.runtime, FindOptions(diameter=20)).find(session, 0)
+    masks = [one.mask((96, 112)) for one in found]
+    assert len(masks) == 2
+    for daughter in daughters:
+        assert max(_ious(masks, daughter)) > 0.8
+
+
 def test_nothing_is_found_on_an_empty_frame(bundled):
     session = VideoSession.open(np.full((1, 64, 64), 100, np.uint8))
     assert ObjectFinder(bundled.model, bundled.runtime, FIND).find(session, 0) == []

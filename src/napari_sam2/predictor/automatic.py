@@ -14,7 +14,6 @@ from napari_sam2.predictor.answering import record_of
 from napari_sam2.predictor.automatic_options import FindOptions
 from napari_sam2.predictor.diameter import estimate_diameter
 from napari_sam2.predictor.frame_encoder import FrameEncoder
-from napari_sam2.predictor.postprocess import keep_pieces
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.predictor.transforms import View
@@ -116,8 +115,7 @@ class ObjectFinder:
     def _records(self, found: Proposals, view: View, diameter: float) -> Iterator[MaskRecord]:
         """Pack masks of the right size that the border of the view does not cut."""
         for logits, iou, score in zip(found.logits, found.ious, found.scores, strict=True):
-            whole = keep_pieces(logits.float(), np.zeros((0, 2), np.int64))
-            record = record_of(whole, view, float(iou), float(score), prompted=True)
+            record = record_of(logits, view, float(iou), float(score), prompted=True)
             own = 2 * np.sqrt(record.area / np.pi) / diameter
             is_fit = self.options.smallest <= own <= self.options.largest
             if record.visible and is_fit and view.contains(record.bbox, 1.0):

@@ -14,7 +14,7 @@ from napari_sam2.model.outputs import ImageFeatures, MaskPrediction
 from napari_sam2.model.prompt_encoder import BOX_END, BOX_START, POSITIVE
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictor.automatic_options import FindOptions
-from napari_sam2.predictor.postprocess import stability_score
+from napari_sam2.predictor.postprocess import keep_pieces, stability_score
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.transforms import View
 
@@ -24,6 +24,8 @@ _STABLE_LOGIT = 0.5
 """Masks have few cells, so that larger steps of the threshold judge their size, not their rim."""
 _ALIKE = 0.8
 """IoU from which on two points of a view have found the same."""
+_AS_THICK = 0.5
+"""Depth of what a second look left over, as a part of what it took, that may be an object too."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Proposals:
     def rows(self, index: Tensor) -> Proposals:
         """Return some of them."""
         return Proposals(self.logits[index], self.ious[index], self.scores[index])
+
+    def joined(self, others: Proposals) -> Proposals:
+        """Return these and then others."""
+        pairs = (self.logits, others.logits), (self.ious, others.ious), (self.scores, others.scores)
+        return Proposals(*(torch.cat(pair) for pair in pairs))
 
     def good(self, least_iou: float) -> Proposals:
         """Return those that are there at all, and that the network is sure of."""
@@ -71,6 +78,9 @@ def propose(
 ) -> Proposals:
     """Ask at points, drop bad answers, and ask again with the boxes and centres of the others.
 
+    An answer to a point may be two objects that touch, and the second look takes one of them:
+    what it leaves over is asked for as well.
+
     Parameters
     ----------
     network : (SAM2, Runtime)
@@ -95,11 +105,38 @@ def propose(
     first = first.good(options.first_iou).stable(options.least_stability).distinct()
     if not len(first.ious):
         return first
-    boxed = torch.stack([_box_and_centre(one, view.input_size) for one in first.logits])
+    masks = first.logits > 0
+    found = _refine(network, features, view, masks)
+    rest = _left_over(masks, found.logits > 0)
+    return found.joined(_refine(network, features, view, rest)).good(options.least_iou)
+
+
+def _refine(
+    network: tuple[SAM2, Runtime], features: ImageFeatures, view: View, masks: Tensor
+) -> Proposals:
+    """Ask for masks (B, 4h, 4w) by their boxes and centres; answers are in one piece."""
+    if not len(masks):
+        none = torch.zeros(0, device=masks.device)
+        return Proposals(torch.zeros(masks.shape, device=masks.device), none, none)
+    boxed = torch.stack([_box_and_centre(one, view.input_size) for one in masks])
     labels = np.tile([BOX_START, BOX_END, POSITIVE], (len(boxed), 1))
     refined = _decode(network, features, boxed, labels, many=False)
-    found = Proposals(refined.logits[:, 0], refined.iou.flatten(), refined.object_score[:, 0])
-    return found.good(options.least_iou)
+    whole = torch.stack([_one_piece(one.float()) for one in refined.logits[:, 0]])
+    return Proposals(whole, refined.iou.flatten(), refined.object_score[:, 0])
+
+
+def _left_over(masks: Tensor, found: Tensor) -> Tensor:
+    """Return what second looks left of masks (B, 4h, 4w) where it is as thick as what they took."""
+    rest = torch.stack([_one_piece((one & ~found.any(0)).float()) for one in masks]) > 0
+    thick = [
+        _depth(left).max() >= _AS_THICK * _depth(one).max() > 0
+        for left, one in zip(rest, found, strict=True)
+    ]
+    return rest[torch.tensor(thick, dtype=torch.bool, device=rest.device)]
+
+
+def _one_piece(logits: Tensor) -> Tensor:
+    return keep_pieces(logits, np.zeros((0, 2), np.int64))
 
 
 def _decode(
@@ -118,12 +155,18 @@ def _decode(
         return model.decode_masks(conditioned, features, prompts, many)
 
 
-def _box_and_centre(logits: Tensor, input_size: tuple[int, int]) -> Tensor:
+def _depth(mask: Tensor) -> NDArray[np.float64]:
+    """Return how far from the rim of a mask (H, W) its cells are; outside the view is rim."""
+    padded = np.pad(mask.cpu().numpy(), 1)
+    depth: NDArray[np.float64] = ndimage.distance_transform_edt(padded)[1:-1, 1:-1]
+    return depth
+
+
+def _box_and_centre(mask: Tensor, input_size: tuple[int, int]) -> Tensor:
     """Return both corners and the innermost point of a mask in input pixels, (3, 2), x first."""
-    mask = (logits > 0).cpu().numpy()
+    depth = _depth(mask)
     scale = input_size[0] / mask.shape[0], input_size[1] / mask.shape[1]
-    ys, xs = np.nonzero(mask)
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    ys, xs = np.nonzero(depth)
     y, x = divmod(int(depth.argmax()), mask.shape[1])
     corners = [(ys.min(), xs.min()), (ys.max() + 1, xs.max() + 1), (y + 0.5, x + 0.5)]
     rows = [(cx * scale[1] - 0.5, cy * scale[0] - 0.5) for cy, cx in corners]
