@@ -24,6 +24,8 @@ _STABLE_LOGIT = 0.5
 """Masks have few cells, so that larger steps of the threshold judge their size, not their rim."""
 _ALIKE = 0.8
 """IoU from which on two points of a view have found the same."""
+_WHOLE = 0.75
+"""Part of a mask from which on a second look has found all of it."""
 _AS_THICK = 0.5
 """Depth of what a second look left over, as a part of what it took, that may be an object too."""
 
@@ -107,8 +109,9 @@ def propose(
         return first
     masks = first.logits > 0
     found = _refine(network, features, view, masks)
-    rest = _left_over(masks, found.logits > 0)
-    return found.joined(_refine(network, features, view, rest)).good(options.least_iou)
+    good = found.good(options.least_iou)
+    rest = _left_over(masks, found.logits > 0, good.logits > 0)
+    return good.joined(_refine(network, features, view, rest).good(options.least_iou))
 
 
 def _refine(
@@ -125,14 +128,28 @@ def _refine(
     return Proposals(whole, refined.iou.flatten(), refined.object_score[:, 0])
 
 
-def _left_over(masks: Tensor, found: Tensor) -> Tensor:
-    """Return what second looks left of masks (B, 4h, 4w) where it is as thick as what they took."""
-    rest = torch.stack([_one_piece((one & ~found.any(0)).float()) for one in masks]) > 0
-    thick = [
-        _depth(left).max() >= _AS_THICK * _depth(one).max() > 0
-        for left, one in zip(rest, found, strict=True)
+def _left_over(masks: Tensor, found: Tensor, good: Tensor) -> Tensor:
+    """Return what is left of masks (B, 4h, 4w) of which second looks found a part only.
+
+    Parameters
+    ----------
+    masks : Tensor, (B, 4h, 4w) bool
+    found : Tensor, (B, 4h, 4w) bool
+        What was found of each.
+    good : Tensor, (G, 4h, 4w) bool
+        Those that are kept; what they cover is not left.
+    """
+    rest = torch.stack([_one_piece((one & ~good.any(0)).float()) for one in masks]) > 0
+    chosen = [
+        _part(one, mask) < _WHOLE and _depth(left).max() >= _AS_THICK * _depth(one).max() > 0
+        for left, one, mask in zip(rest, found, masks, strict=True)
     ]
-    return rest[torch.tensor(thick, dtype=torch.bool, device=rest.device)]
+    return rest[torch.tensor(chosen, dtype=torch.bool, device=rest.device)]
+
+
+def _part(found: Tensor, mask: Tensor) -> float:
+    """Return how much of a mask was found."""
+    return float((found & mask).sum() / mask.sum())
 
 
 def _one_piece(logits: Tensor) -> Tensor:
