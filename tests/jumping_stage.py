@@ -18,7 +18,11 @@ def disk(center: tuple[float, float], radius: float) -> NDArray[np.bool_]:
 
 
 def cells(
-    centers: list[tuple[float, float]], radius: float, seed: int = 0, contrast: float = 2500.0
+    centers: list[tuple[float, float]],
+    radius: float,
+    seed: int = 0,
+    contrast: float = 2500.0,
+    light: float = 700.0,
 ) -> NDArray[np.uint16]:
     """Draw cells, each with a texture of its own, on camera noise."""
     rng = np.random.default_rng(seed)
@@ -26,7 +30,7 @@ def cells(
     for number, (y, x) in enumerate(centers):
         texture = ndimage.gaussian_filter(np.random.default_rng(number).normal(0, 1, SHAPE), 3)
         moved = np.roll(texture, (round(y), round(x)), (0, 1))
-        image += disk((y, x), radius) * (700 + contrast * moved)
+        image += disk((y, x), radius) * (light + contrast * moved)
     return image.clip(0, 65535).astype(np.uint16)
 
 
@@ -37,6 +41,7 @@ def jumping(frames: int = 6) -> tuple[NDArray[np.uint16], NDArray[np.bool_]]:
     for t in range(frames):
         right = JUMP if t >= JUMPS else 0
         now = [(y, x + right) for y, x in places]
-        images.append(cells(now, 10, t))
+        # So light that no part of a cell is as dark as what is around it.
+        images.append(cells(now, 10, t, light=1100))
         masks.append(disk(now[2], 10))
     return np.stack(images), np.stack(masks)

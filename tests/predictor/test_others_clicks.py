@@ -49,9 +49,9 @@ def test_an_object_leaves_what_others_are_and_its_own_clicks_stay_the_last() -> 
     assert asked.candidate is None
 
 
-def crowd(kind: str = "phase", cells: int = 10):
+def crowd(kind: str = "phase", seed: int = 42_000_000, cells: int = 10):
     """Return cells that lie side by side: images, masks, a click on each."""
-    movie = random_movie(42_000_000, 2, kind=kind)
+    movie = random_movie(seed, 2, kind=kind)
     areas = np.bincount(movie.labels[0].ravel())
     clicks = {
         int(i): innermost_point(movie.labels[0] == i) for i in np.flatnonzero(areas >= 50)[1:]
@@ -63,37 +63,46 @@ def crowd(kind: str = "phase", cells: int = 10):
     return movie.images, {i: movie.labels[0] == i for i in chosen}, {i: clicks[i] for i in chosen}
 
 
+CROWDS = (("phase", 2), ("phase", 6), ("nuclei", 5), ("nuclei", 7))
+
+
 def test_cells_that_are_all_clicked_are_told_apart(bundled, cpu) -> None:
-    images, masks, clicks = crowd()
-    predictor, shape = VideoPredictor(bundled, cpu), images.shape[1:]
-    together, alone = VideoSession.open(images), {}
-    for i, yx in clicks.items():
-        click = PointPrompt(i, 0, yx)
-        alone[i] = predictor.predict_frame(VideoSession.open(images), click).objects[0].record
-        predictor.predict_frame(together, click)
-    predictor.commit(together)
-    records = {i: together.masklets.record(i, 0) for i in clicks}
-    others = {i: clicks_on_others(together, i, 0) for i in clicks}
-    both = [i for i in clicks if taken_in(alone[i], others[i])]
-    assert len(both) >= 5, "one click is answered with two cells or more"
-    assert sum(bool(taken_in(records[i], others[i])) for i in clicks) <= 1
-    before = np.mean([iou(alone[i].mask(shape), masks[i]) for i in both])
-    after = np.mean([iou(records[i].mask(shape), masks[i]) for i in both])
-    assert after > before + 0.1
+    predictor = VideoPredictor(bundled, cpu)
+    before, after, still = [], [], 0
+    for kind, number in CROWDS:
+        images, masks, clicks = crowd(kind, 42_000_000 + number)
+        shape, together, alone = images.shape[1:], VideoSession.open(images), {}
+        for i, yx in clicks.items():
+            click, single = PointPrompt(i, 0, yx), VideoSession.open(images)
+            alone[i] = predictor.predict_frame(single, click).objects[0].record
+            predictor.predict_frame(together, click)
+        predictor.commit(together)
+        for i in clicks:
+            record, others = together.masklets.record(i, 0), clicks_on_others(together, i, 0)
+            still += bool(taken_in(record, others))
+            if taken_in(alone[i], others):
+                before.append(iou(alone[i].mask(shape), masks[i]))
+                after.append(iou(record.mask(shape), masks[i]))
+    assert len(before) >= 10, "one click is answered with two cells or more"
+    assert still <= 0.2 * len(before)
+    assert np.mean(after) > np.mean(before) + 0.1
 
 
 def test_where_masks_may_overlap_nothing_is_left_to_others(bundled, cpu) -> None:
-    movie = random_movie(42_000_000, 1, kind="nuclei")
-    y, x = innermost_point(movie.labels[0] == np.bincount(movie.labels[0].ravel())[1:].argmax() + 1)
+    images, _, clicks = crowd("nuclei", 42_000_005)
     inside = {}
     for overlap in ("best", "keep"):
         predictor = VideoPredictor(bundled, cpu, PredictorOptions(overlap=overlap))
-        session = VideoSession.open(movie.images)
-        session.add(PointPrompt(1, 0, (y, x)))
-        session.add(PointPrompt(2, 0, (y + 2, x + 2)))
-        record = predictor.predict_frame(session, object_id=1, frame=0).objects[0].record
-        inside[overlap] = len(taken_in(record, clicks_on_others(session, 1, 0)))
-    assert inside == {"best": 0, "keep": 1}
+        session = VideoSession.open(images)
+        for i, yx in clicks.items():
+            session.add(PointPrompt(i, 0, yx))
+        predictor.commit(session)
+        records = {i: session.masklets.record(i, 0) for i in clicks}
+        inside[overlap] = sum(
+            bool(taken_in(one, clicks_on_others(session, i, 0))) for i, one in records.items()
+        )
+    assert inside["best"] == 0
+    assert inside["keep"] >= 3
 
 
 def test_a_mask_that_a_person_chose_is_tracked_whoever_else_is_clicked_in_it(bundled, cpu) -> None:
@@ -115,10 +124,12 @@ def test_a_mask_that_a_person_chose_is_tracked_whoever_else_is_clicked_in_it(bun
 
 
 def test_what_a_mask_cannot_leave_is_not_asked_for_twice(bundled, cpu, monkeypatch) -> None:
-    images, _, clicks = crowd("nuclei")
+    movie = random_movie(42_000_000, 1, kind="nuclei")
+    y, x = innermost_point(movie.labels[0] == np.bincount(movie.labels[0].ravel())[1:].argmax() + 1)
+    clicks = {1: (y, x), 2: (y + 2, x + 2)}
     asked, answer = [], answerer.answer
     monkeypatch.setattr(answerer, "answer", lambda *given: asked.append(1) or answer(*given))
-    predictor, session = VideoPredictor(bundled, cpu), VideoSession.open(images)
+    predictor, session = VideoPredictor(bundled, cpu), VideoSession.open(movie.images)
     for i, yx in clicks.items():
         session.add(PointPrompt(i, 0, yx))
     predictor.commit(session)
