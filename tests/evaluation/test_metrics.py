@@ -57,6 +57,7 @@ def test_lost_counts_only_the_end():
 
 
 def test_mean_and_error_by_hand():
+    assert mean_and_error([1.0] * 37 + [5 / 6] * 4 + [1 / 6] + [0.0] * 3)[0] == 0.9
     assert mean_and_error([0.5, 0.7]) == (pytest.approx(0.6), pytest.approx(0.1))
     mean, error = mean_and_error([])
     assert math.isnan(mean)
