@@ -22,6 +22,7 @@ from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.heeding import with_heart
 from napari_sam2.predictor.options import PredictorOptions
 from napari_sam2.predictor.others_clicks import clicks_on_others, leaving, taken_in
+from napari_sam2.predictor.parting import parted
 from napari_sam2.predictor.prompt_tensors import Geometry, only_click
 from napari_sam2.predictor.runtime import Runtime
 from napari_sam2.predictor.second_question import boxed, refined
@@ -145,7 +146,9 @@ class Answerer:
             geometry, view = leaving(geometry, others), answered.view
             answered = self._look(session, object_id, frame, geometry, view, prompts)
         answered = replace(answered, others=clicks_on_others(session, object_id, frame))
-        return self._ask_again(session, object_id, frame, answered, geometry)
+        answered = self._ask_again(session, object_id, frame, answered, geometry)
+        left_in = self._to_leave(session, object_id, frame, replace(answered, others=()))
+        return parted(answered, left_in)
 
     def _to_leave(
         self, session: VideoSession, object_id: int, frame: int, answered: PromptedFrame

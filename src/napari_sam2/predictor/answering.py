@@ -28,6 +28,7 @@ from napari_sam2.predictor.heeding import (
     within_reach,
 )
 from napari_sam2.predictor.judging import judged
+from napari_sam2.predictor.mask_places import mask_places
 from napari_sam2.predictor.postprocess import fill_holes, keep_pieces
 from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.runtime import Runtime
@@ -155,7 +156,7 @@ def _held_in_box(
     inside = geometry.points[geometry.labels == POSITIVE]
     if ((inside < edges[0]) | (inside > edges[1])).any():
         return chosen
-    corners = _places(edges, view, chosen.logits)
+    corners = mask_places(edges, view, chosen.logits)
     return within_box(chosen, output.logits[0, 1:], corners, len(geometry.labels) == len(box))
 
 
@@ -261,14 +262,7 @@ def _clicked(geometry: Geometry, view: View, logits: Tensor) -> Clicked:
     """Return where clicks lie in a mask (..., h, w), the newest last."""
     is_click = np.isin(geometry.labels, (POSITIVE, NEGATIVE))
     inside = torch.from_numpy(geometry.labels[is_click] == POSITIVE).to(logits.device)
-    return Clicked(_places(geometry.points[is_click], view, logits), inside)
-
-
-def _places(points: NDArray[np.float64], view: View, logits: Tensor) -> NDArray[np.float64]:
-    """Return (row, column) in a mask (..., h, w) of a view of points (y, x) of the frame."""
-    size = np.array(logits.shape[-2:])
-    yx = view.to_input_xy(points).numpy()[:, ::-1]
-    return ((yx + 0.5) * size / np.array(view.input_size)).clip(0, np.nextafter(size, 0.0))
+    return Clicked(mask_places(geometry.points[is_click], view, logits), inside)
 
 
 def _previous(question: Question, looks: list[tuple[ImageFeatures, View]]) -> Tensor | None:
@@ -282,7 +276,7 @@ def _previous(question: Question, looks: list[tuple[ImageFeatures, View]]) -> Te
 def _clicked_pieces(prediction: MaskPrediction, geometry: Geometry, view: View) -> MaskPrediction:
     """Drop the pieces of every candidate that no positive click lies in."""
     points = geometry.points[geometry.labels == POSITIVE]
-    cells = _places(points, view, prediction.logits).astype(np.int64)
+    cells = mask_places(points, view, prediction.logits).astype(np.int64)
     kept = torch.stack([keep_pieces(logits, cells) for logits in prediction.candidates[0]])
     best = prediction.best
     return replace(prediction, logits=kept[best][None], candidates=kept[None])

@@ -16,7 +16,7 @@ from napari_sam2.predictor.prompt_tensors import Geometry
 from napari_sam2.predictor.session import VideoSession
 from napari_sam2.prompts import PointPrompt
 
-__all__ = ["clicks_on_others", "leaving", "taken_in"]
+__all__ = ["Clicks", "clicks_on_others", "leaving", "taken_in"]
 
 Clicks = tuple[tuple[float, float], ...]
 
