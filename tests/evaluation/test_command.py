@@ -168,6 +168,19 @@ def test_synthetic_kinds_are_those_of_the_generator(tmp_path):
     assert SYNTHETIC_SEED > 10_000_000  # from there training chooses among its networks
 
 
+def test_more_synthetic_movies_are_measured_when_asked_for(tmp_path):
+    words = ["--sets", "synthetic-rods", "--protocols", "masklets", "--limit", 1, "--device", "cpu"]
+    seen = {}
+    for count in (1, 2):
+        result = run(*words, "--movies", count, "--out", tmp_path)
+        assert result.exit_code == 0, result.output
+        assert "measured before" not in result.output
+        _, (found,) = read_results(tmp_path / "evaluation.json")
+        seen[count] = {score.movie for score in found.scores}
+    assert seen[1] < seen[2]
+    assert len(seen[2]) == 2
+
+
 def test_sequences_and_stacks_are_read_by_path(tmp_path, dividing_disk):
     movie = dividing_disk()
     images, truth = tmp_path / "cells" / "01", tmp_path / "cells" / "01_GT"

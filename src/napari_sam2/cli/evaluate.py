@@ -122,7 +122,7 @@ class _Order:
 
         contest = Contest.of(predictor.model, predictor.runtime, predictor.options)
         facts = circumstances(predictor.model, name, predictor.runtime)
-        facts["truth"] = self.where[2]
+        facts |= {"truth": self.where[2], "movies": self.movies}
         return Evaluation(contest, self.sampling, self.protocols, facts, self.out)
 
 

@@ -18,7 +18,7 @@ from napari_sam2.evaluation.strips import write_strips
 
 Open = Callable[[], EvaluationSet]
 
-_MUST_AGREE = ("weights_sha256", "device", "dtype", "code_sha256", "truth", "asked")
+_MUST_AGREE = ("weights_sha256", "device", "dtype", "code_sha256", "truth", "movies", "asked")
 
 
 @dataclass(frozen=True)
