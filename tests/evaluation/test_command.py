@@ -169,7 +169,7 @@ def test_synthetic_kinds_are_those_of_the_generator(tmp_path):
 
 
 def test_more_synthetic_movies_are_measured_when_asked_for(tmp_path):
-    words = ["--sets", "synthetic-rods", "--protocols", "masklets", "--limit", 1, "--device", "cpu"]
+    words = ["--sets", "synthetic-rods", "--protocols", "masklets", "--quick", "--device", "cpu"]
     seen = {}
     for count in (1, 2):
         result = run(*words, "--movies", count, "--out", tmp_path)
