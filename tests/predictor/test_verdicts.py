@@ -25,8 +25,11 @@ def inside() -> np.ndarray:
     return (y - 48) ** 2 + (x - 48) ** 2 < 144
 
 
-def scores(verdicts: dict[int, float], doubt: Twice = "auto") -> list[float]:
-    """Return the scores of a still disk if the network gives these ones, and 4 elsewhere."""
+def scores(verdicts: dict[int, float], doubt: Twice = "auto", expected: float = 0.9) -> list[float]:
+    """Return the scores of a still disk if the network gives these ones, and 4 elsewhere.
+
+    Of its masks it expects an IoU.
+    """
     noise = np.random.default_rng(0).normal(200, 12, (FRAMES, 96, 96))
     session = VideoSession.open((noise + 900 * inside()).clip(0).astype(np.uint16))
     model = load_model("bundled")
@@ -39,8 +42,12 @@ def scores(verdicts: dict[int, float], doubt: Twice = "auto") -> list[float]:
     handle = model.sam_mask_decoder.pred_obj_score_head.register_forward_hook(
         lambda _module, _inputs, score: torch.full_like(score, verdicts.get(next(given), 4.0))
     )
+    other = model.sam_mask_decoder.iou_prediction_head.register_forward_hook(
+        lambda _module, _inputs, ious: torch.full_like(ious, expected).logit()
+    )
     list(predictor.propagate(session, PropagateOptions(direction="forward")))
     handle.remove()
+    other.remove()
     records = [session.masklets.record(1, t) for t in range(1, FRAMES)]
     assert all(one.visible == (one.object_score > 0) for one in records)
     return [one.object_score for one in records]
@@ -57,6 +64,12 @@ def test_a_clear_verdict_is_believed_and_what_follows_it_is_not_doubted() -> Non
 
 def test_a_verdict_that_a_good_mask_contradicts_empties_no_mask() -> None:
     assert scores({3: -1.5, 5: -1.9}) == [4, 4, SPARED_SCORE, 4, SPARED_SCORE, 4, 4]
+
+
+def test_where_no_good_mask_is_expected_verdicts_are_believed_sooner() -> None:
+    found = scores({2: -1.4, 5: -1.6}, expected=0.42)
+    assert found[1] == SPARED_SCORE
+    assert found[4] == pytest.approx(-1.6)
 
 
 def test_the_rules_of_the_reference_believe_every_verdict() -> None:
