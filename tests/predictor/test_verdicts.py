@@ -72,6 +72,12 @@ def test_where_no_good_mask_is_expected_verdicts_are_believed_sooner() -> None:
     assert found[4] == pytest.approx(-1.6)
 
 
+def test_a_doubt_is_followed_by_a_smaller_one() -> None:
+    found = scores({2: -1.4, 3: -0.9, 4: -1.1}, expected=0.42)
+    assert found[1] == found[2] == SPARED_SCORE
+    assert found[3] == pytest.approx(-1.1)
+
+
 def test_the_rules_of_the_reference_believe_every_verdict() -> None:
     assert scores({3: -0.1}, "off") == [4, 4, pytest.approx(-0.1), 4, 4, 4, 4]
 
