@@ -139,12 +139,15 @@ def _left_over(masks: Tensor, found: Tensor, good: Tensor) -> Tensor:
     good : Tensor, (G, 4h, 4w) bool
         Those that are kept; what they cover is not left.
     """
-    rest = torch.stack([_one_piece((one & ~good.any(0)).float()) for one in masks]) > 0
-    chosen = [
-        _part(one, mask) < _WHOLE and _depth(left).max() >= _AS_THICK * _depth(one).max() > 0
-        for left, one, mask in zip(rest, found, masks, strict=True)
-    ]
-    return rest[torch.tensor(chosen, dtype=torch.bool, device=rest.device)]
+    free = ~good.any(0)
+    rest = []
+    for one, mask in zip(found, masks, strict=True):
+        if _part(one, mask) >= _WHOLE:
+            continue
+        left = _one_piece((mask & free).float()) > 0
+        if _depth(left).max() >= _AS_THICK * _depth(one).max() > 0:
+            rest.append(left)
+    return torch.stack(rest) if rest else masks[:0]
 
 
 def _part(found: Tensor, mask: Tensor) -> float:
@@ -153,6 +156,7 @@ def _part(found: Tensor, mask: Tensor) -> float:
 
 
 def _one_piece(logits: Tensor) -> Tensor:
+    """Return logits (H, W) of the largest piece alone."""
     return keep_pieces(logits, np.zeros((0, 2), np.int64))
 
 
