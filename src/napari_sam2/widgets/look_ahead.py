@@ -53,6 +53,7 @@ class LookAhead:
         """Stop watching."""
         self._viewer.dims.events.current_step.disconnect(self.note)
         self._viewer.cursor.events.position.disconnect(self.note)
+        self._moved = None  # nobody is told any more of a look that has not come to rest
 
     def note(self) -> None:
         """Take note that the user looks elsewhere."""
