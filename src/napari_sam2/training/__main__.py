@@ -86,8 +86,7 @@ def train(  # noqa: PLR0913 - each argument is an option that the user sees
         options = read_options(out)
     options = _changed(options, minutes, set_ or [])
     cache = out.parent / "synthetic"
-    parts = [float(share) for share in shares.split(",")]
-    sources, weights = default_sources(data, cache, movies=movies, shares=parts)
+    sources, weights = default_sources(data, cache, movies=movies, shares=_floats(shares))
     if validated:
         _say("reading validation clips")
     run = TrainData(sources, weights, held_back(data, cache) if validated else None)
@@ -142,31 +141,40 @@ def choose(  # noqa: PLR0913 - each argument is an option that the user sees
     without: Annotated[
         str, typer.Option(help=f"What is left out, one after the other: {', '.join(RULES)}")
     ] = "",
+    others: Annotated[
+        Path | None, typer.Option("--mixed-with", help="Safetensors to mix the weights with")
+    ] = None,
+    shares: Annotated[str, typer.Option(help="Of the weights in the mixture")] = "1",
+    each: Annotated[int, typer.Option("--movies", help="Synthetic movies of each kind")] = 1,
     only: Annotated[str, typer.Option(help="stills, synthetic, or both")] = "both",
     data: Annotated[Path, typer.Option(help="Folder of the annotated sets")] = _DATA,
     cache: Annotated[Path, typer.Option(help="Folder of synthetic movies")] = Path(
         "runs/synthetic"
     ),
 ) -> None:
-    """Compare views, biases of presence and rules, as users see them, on data kept back."""
+    """Compare mixtures, biases of presence, views and rules, as users see them, on data kept back.
+
+    The mean of what was asked stands last; what ships is the highest over stills and movies.
+    """
     left_out = [rule for rule in without.split(",") if rule]
     if unknown := [rule for rule in left_out if rule not in RULES]:
         raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(RULES)}")
     model = load_model(str(weights)).eval()
-    movies = kept_back_movies(data, cache)
+    if others is None and _floats(shares) != [1.0]:
+        raise typer.BadParameter("--shares needs --mixed-with: the weights to mix with")
+    movies = kept_back_movies(data, cache, each)
     movies = {name: some for name, some in movies.items() if only in (name, "both")}
     choices = [
-        Choice(float(extent), float(added), rule)
-        for extent in extents.split(",")
-        for added in presence.split(",")
+        Choice(extent, added, rule, share)
+        for share in _floats(shares)
+        for extent in _floats(extents)
+        for added in _floats(presence)
         for rule in (None, *left_out)
     ]
     with fast_attention():
-        for choice, name, figures in compare(model, movies, choices):
-            told = ", ".join(f"{key} {value:.3f}" for key, value in figures.describe().items())
-            how = f"views {choice.extent:g}, presence {choice.presence:+g}"
-            how += f", without {choice.without}" if choice.without else ""
-            _say(f"{how}, {name}: {told}")
+        for choice, name, figures in compare(model, movies, choices, others):
+            told = ", ".join(f"{key} {value:.4f}" for key, value in figures.describe().items())
+            _say(f"{choice}, {name}: {told}, mean {figures.score():.4f}")
 
 
 @app.command()
@@ -229,6 +237,14 @@ def judge_masks(
     judge = train_judge(taught)
     _say(f"on {len(kept)} clicks kept back: {measure_judge(judge, kept)}")
     _say(f"wrote {export_judge(judge, target)}")
+
+
+def _floats(text: str) -> list[float]:
+    """Return the numbers of an option that takes several."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no list of numbers, such as 0.5,1") from None
 
 
 def _changed(options: TrainOptions, minutes: float | None, texts: list[str]) -> TrainOptions:
