@@ -52,7 +52,7 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="Most objects of a protocol.", min=1)] = None,
     movies: Annotated[
         int | None,
-        typer.Option(help="Synthetic movies of each kind; 2 if not given, 1 with --quick.", min=1),
+        typer.Option(help="Synthetic movies of each kind; 4 if not given, 1 with --quick.", min=1),
     ] = None,
     seed: Annotated[int, typer.Option(help="Which objects are picked.")] = 0,
     truth: Annotated[str, typer.Option(help="labels, or gold: drawn by people.")] = "labels",
@@ -86,7 +86,7 @@ def evaluate(
             sampling=_sampling(seed, quick=quick, limit=limit),
             protocols=_protocols(protocols),
             network=(model, device, dtype),
-            movies=movies or (1 if quick else 2),
+            movies=movies or (1 if quick else 4),
         )
         facts, found = _measure(order, jobs)
     say((out / "report.md").read_text())
