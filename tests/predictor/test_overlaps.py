@@ -10,6 +10,8 @@ from tests.dividing_cell import SIDE
 from napari_sam2.masklets import MaskRecord
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.model.config import SAM2Config
+from napari_sam2.predictor.answering import certain_logits
+from napari_sam2.predictor.frame_encoder import FrameEncoder
 from napari_sam2.predictor.options import PredictorOptions, PropagateOptions
 from napari_sam2.predictor.overlaps import share_out
 from napari_sam2.predictor.postprocess import LOST_LOGIT, resolve_overlaps
@@ -124,6 +126,22 @@ def test_of_two_objects_on_one_cell_one_is_there_and_the_other_is_remembered_as_
     memory = session.objects[2 if first.visible else 1].bank.get(1)
     assert (memory.logits < 0).all()
     assert memory.center is not None, "where it should be is still known"
+
+
+def test_what_is_not_there_is_remembered_as_the_whole_network_would():
+    """Its pointer is made without the decoder, and its memory once for all that share a view."""
+    session, model = follow(), load_model("bundled")
+    gone = 2 if session.masklets.record(1, 1).visible else 1
+    memory = session.objects[gone].bank.get(1)
+    runtime = Runtime.auto("cpu", "float32")
+    features = FrameEncoder(model.eval(), runtime).features(session, 1, memory.view)
+    side = model.config.input_size
+    with torch.inference_mode():
+        asked = model.embed_mask_prompt(features, torch.zeros(1, 1, side, side))
+        nothing, _ = certain_logits(np.zeros(memory.view.frame_shape, bool), memory.view)
+        spatial = model.encode_memory(features, nothing, -torch.ones(1, 1), binarize=False)
+    assert torch.equal(memory.pointer, asked.pointer[0])
+    torch.testing.assert_close(memory.spatial, spatial[0])
 
 
 def test_off_both_keep_what_they_are_surer_of():

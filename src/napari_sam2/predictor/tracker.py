@@ -110,10 +110,11 @@ class Tracker:
         held = places if self._options.holds(self._model.config) else {}
         records = self._records(session, frame, tracked, fixed, held)
         is_doubting = self._options.doubts(self._model.config)
+        nothing: dict[View, FrameMemory] = {}
         for row in tracked:
             about = session, row.object_id, place, records[row.object_id]
             if (held and _is_unseen(row, records)) or (is_doubting and is_stray(*about)):
-                records[row.object_id] = self._see_nothing(session, frame, row)
+                records[row.object_id] = self._see_nothing(session, frame, row, nothing)
         return records
 
     def remember(
@@ -309,14 +310,17 @@ class Tracker:
             for row, (origin, logits) in zip(tracked, placed, strict=True)
         }
 
-    def _see_nothing(self, session: VideoSession, frame: int, row: Tracked) -> MaskRecord:
-        """Take back an answer: the object is remembered, and recorded, as not there."""
+    def _see_nothing(
+        self, session: VideoSession, frame: int, row: Tracked, known: dict[View, FrameMemory]
+    ) -> MaskRecord:
+        """Take back an answer: the object is not there. In a view that is alike for all."""
         bank = session.objects[row.object_id].bank
-        nothing = np.zeros(row.view.frame_shape, bool)
-        memory = self._encode_mask(session, frame, row.view, nothing, -SPARED_SCORE)
-        bank.push(frame, replace(memory, center=bank.recent[frame].center))
+        if row.view not in known:
+            empty = np.zeros(row.view.frame_shape, bool)
+            known[row.view] = self._encode_mask(session, frame, row.view, empty, -SPARED_SCORE)
+        bank.push(frame, replace(known[row.view], center=bank.recent[frame].center))
         return MaskRecord.from_mask(
-            nothing[:1, :1], predicted_iou=row.iou, object_score=-SPARED_SCORE
+            np.zeros((1, 1), bool), predicted_iou=row.iou, object_score=-SPARED_SCORE
         )
 
     def recall(
@@ -383,9 +387,11 @@ class Tracker:
         with self._runtime.autocast():
             scores = torch.full((1, 1), score, device=full.device)
             spatial = self._model.encode_memory(features, full, scores, binarize=False)
-            if pointer is None:
-                inside = (full > 0).float()
-                pointer = self._model.embed_mask_prompt(features, inside).pointer[0]
+            if pointer is None and (inside := full > 0).any():
+                pointer = self._model.embed_mask_prompt(features, inside.float()).pointer[0]
+            elif pointer is None:  # what is not there has one that needs no decoder
+                token = features.embedding.new_zeros(1, features.embedding.shape[1])
+                pointer = self._model.object_pointer(token, inside.any()[None, None])[0]
         return FrameMemory(view, spatial[0], pointer, low[0, 0])
 
 
