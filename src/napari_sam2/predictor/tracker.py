@@ -313,7 +313,7 @@ class Tracker:
     def _see_nothing(
         self, session: VideoSession, frame: int, row: Tracked, known: dict[View, FrameMemory]
     ) -> MaskRecord:
-        """Take back an answer: the object is not there. In a view that is alike for all."""
+        """Take back an answer: nothing is there, which `known` remembers by view, for all alike."""
         bank = session.objects[row.object_id].bank
         if row.view not in known:
             empty = np.zeros(row.view.frame_shape, bool)

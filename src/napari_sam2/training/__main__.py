@@ -154,7 +154,7 @@ def choose(  # noqa: PLR0913 - each argument is an option that the user sees
 ) -> None:
     """Compare mixtures, biases of presence, views and rules, as users see them, on data kept back.
 
-    The mean of what was asked stands last; what ships is the highest over stills and movies.
+    The mean of what was asked stands last.
     """
     left_out = [rule for rule in without.split(",") if rule]
     if unknown := [rule for rule in left_out if rule not in RULES]:
